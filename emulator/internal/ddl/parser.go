@@ -1,0 +1,491 @@
+package ddl
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxNesting bounds how deep types and parentheses may nest, so that no text can exhaust
+// the stack.
+const maxNesting = 100
+
+// Parse reads a script: any number of SET statements, then at most one other statement.
+// Every error is an *Error.
+func Parse(source string) (*Script, error) {
+	p := &parser{lex: Lexer{Source: source}}
+	script := &Script{Source: source}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	for {
+		for p.tok.Is(";") {
+			if err := p.advance(); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case p.tok.Kind == EOF:
+			return script, nil
+		case script.Statement != nil:
+			return nil, p.failAt(CodeUnsupported, p.tok, "one statement at a time: a second one begins here")
+		case p.tok.Is("SET"):
+			setting, err := p.setting()
+			if err != nil {
+				return nil, err
+			}
+			script.Settings = append(script.Settings, setting)
+		default:
+			statement, err := p.statement()
+			if err != nil {
+				return nil, err
+			}
+			script.Statement = statement
+		}
+		if p.tok.Kind != EOF && !p.tok.Is(";") {
+			return nil, p.unexpected("end of statement")
+		}
+	}
+}
+
+// parser reads one token ahead: tok is the token not yet used.
+type parser struct {
+	lex Lexer
+	tok Token
+}
+
+func (p *parser) advance() error {
+	tok, err := p.lex.Next()
+	p.tok = tok
+	return err
+}
+
+func (p *parser) failAt(code string, tok Token, format string, args ...any) error {
+	return &Error{Code: code, Pos: Position(p.lex.Source, tok.Start), Message: fmt.Sprintf(format, args...)}
+}
+
+func (p *parser) unexpected(want string) error {
+	return p.failAt(CodeParse, p.tok, "%s found where %s was expected", p.describe(), want)
+}
+
+func (p *parser) describe() string {
+	if p.tok.Kind == EOF {
+		return "end of text"
+	}
+	return "'" + p.lex.Source[p.tok.Start:p.tok.End] + "'"
+}
+
+func (p *parser) unsupported(what string) error {
+	return p.failAt(CodeUnsupported, p.tok, "%s is not supported by this endpoint", what)
+}
+
+// accept consumes the words if the next token is the first of them; the rest must follow.
+func (p *parser) accept(words ...string) (bool, error) {
+	if !p.tok.Is(words[0]) {
+		return false, nil
+	}
+	return true, p.expect(words...)
+}
+
+func (p *parser) expect(words ...string) error {
+	for _, word := range words {
+		if !p.tok.Is(word) {
+			return p.unexpected("'" + word + "'")
+		}
+		if err := p.advance(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// name reads a plain or back-ticked identifier.
+func (p *parser) name(what string) (string, error) {
+	if p.tok.Kind != Ident && p.tok.Kind != Quoted || p.tok.Text == "" {
+		return "", p.unexpected(what)
+	}
+	text := p.tok.Text
+	return text, p.advance()
+}
+
+func (p *parser) str(what string) (string, error) {
+	if p.tok.Kind != String {
+		return "", p.unexpected(what)
+	}
+	text := p.tok.Text
+	return text, p.advance()
+}
+
+func (p *parser) tableName() (Name, error) {
+	n := Name{Pos: Position(p.lex.Source, p.tok.Start)}
+	for {
+		part, err := p.name("a table name")
+		if err != nil {
+			return n, err
+		}
+		n.Parts = append(n.Parts, part)
+		dot, err := p.accept(".")
+		if err != nil {
+			return n, err
+		}
+		if !dot {
+			return n, nil
+		}
+		if len(n.Parts) == 3 {
+			return n, p.unexpected("the end of a table name of three parts")
+		}
+	}
+}
+
+// list reads "( item, item … )" with at least one item.
+func (p *parser) list(item func() error) error {
+	if err := p.expect("("); err != nil {
+		return err
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		more, err := p.accept(",")
+		if err != nil {
+			return err
+		}
+		if !more {
+			return p.expect(")")
+		}
+	}
+}
+
+func (p *parser) names() ([]string, error) {
+	var out []string
+	err := p.list(func() error {
+		n, err := p.name("a column name")
+		out = append(out, n)
+		return err
+	})
+	return out, err
+}
+
+// setting reads SET key=value. The value is raw text up to the semicolon.
+func (p *parser) setting() (Setting, error) {
+	source := p.lex.Source
+	rest := source[p.tok.End:]
+	if end := strings.IndexByte(rest, ';'); end >= 0 {
+		rest = rest[:end]
+	}
+	key, value, ok := strings.Cut(rest, "=")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	if !ok || key == "" || strings.ContainsAny(key, " \t\r\n") {
+		return Setting{}, p.failAt(CodeParse, p.tok, "SET wants key=value")
+	}
+	p.lex.Offset = p.tok.End + len(rest)
+	return Setting{Key: key, Value: value}, p.advance()
+}
+
+func (p *parser) statement() (Statement, error) {
+	switch {
+	case p.tok.Is("CREATE"):
+		return p.create()
+	case p.tok.Is("DROP"):
+		return p.drop()
+	case p.tok.Is("ALTER"):
+		return p.alter()
+	case p.tok.Is("TRUNCATE"):
+		return p.truncate()
+	case p.tok.Is("INSERT"):
+		return p.insert(p.tok.Start, p.tok.Start)
+	case p.tok.Is("WITH"):
+		return p.with()
+	case p.tok.Is("SELECT"), p.tok.Is("VALUES"), p.tok.Is("("):
+		text, err := p.rest()
+		return &Query{Text: text}, err
+	case p.tok.Kind == Ident && known[strings.ToUpper(p.tok.Text)]:
+		return nil, p.unsupported(strings.ToUpper(p.tok.Text))
+	default:
+		return nil, p.unexpected("a statement")
+	}
+}
+
+// known are the statements of MaxCompute that are recognised only to be refused by name.
+var known = map[string]bool{
+	"ADD": true, "ANALYZE": true, "CLONE": true, "CALL": true, "DELETE": true, "DESC": true, "DESCRIBE": true,
+	"EXPLAIN": true, "EXPORT": true, "FROM": true, "FUNCTION": true, "GRANT": true, "IF": true, "LIST": true,
+	"LOAD": true, "MERGE": true, "MSCK": true, "PURGE": true, "READ": true, "RESTORE": true, "REVOKE": true,
+	"SETPROJECT": true, "SHOW": true, "UNDO": true, "UNLOAD": true, "UPDATE": true, "USE": true,
+}
+
+// rest takes everything up to the semicolon or the end as another parser's text.
+func (p *parser) rest() (Text, error) {
+	start, end, depth := p.tok.Start, p.tok.Start, 0
+	for p.tok.Kind != EOF && !p.tok.Is(";") {
+		switch {
+		case p.tok.Is("("):
+			depth++
+		case p.tok.Is(")"):
+			depth--
+		}
+		if depth < 0 {
+			return Text{}, p.unexpected("end of statement")
+		}
+		end = p.tok.End
+		if err := p.advance(); err != nil {
+			return Text{}, err
+		}
+	}
+	if depth > 0 {
+		return Text{}, p.unexpected("')'")
+	}
+	if start == end {
+		return Text{}, p.unexpected("a query")
+	}
+	return Text{SQL: p.lex.Source[start:end], Offset: start}, nil
+}
+
+// with reads WITH … SELECT or WITH … INSERT … SELECT.
+func (p *parser) with() (Statement, error) {
+	start, depth := p.tok.Start, 0
+	saved := *p
+	for p.tok.Kind != EOF && !p.tok.Is(";") {
+		switch {
+		case p.tok.Is("("):
+			depth++
+		case p.tok.Is(")"):
+			depth--
+		case depth == 0 && p.tok.Is("INSERT"):
+			return p.insert(start, p.tok.Start)
+		}
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+	}
+	*p = saved
+	text, err := p.rest()
+	return &Query{Text: text}, err
+}
+
+// insert reads INSERT; the bytes from prefixStart to prefixEnd are a WITH clause that
+// belongs before the query.
+func (p *parser) insert(prefixStart, prefixEnd int) (Statement, error) {
+	if err := p.expect("INSERT"); err != nil {
+		return nil, err
+	}
+	s := &Insert{}
+	switch {
+	case p.tok.Is("OVERWRITE"):
+		s.Overwrite = true
+	case !p.tok.Is("INTO"):
+		return nil, p.unexpected("'INTO' or 'OVERWRITE'")
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	if _, err := p.accept("TABLE"); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.Table, err = p.tableName(); err != nil {
+		return nil, err
+	}
+	if p.tok.Is("PARTITION") {
+		if s.Partition, err = p.spec(true); err != nil {
+			return nil, err
+		}
+	}
+	if p.tok.Is("(") {
+		if s.Columns, err = p.columnList(); err != nil {
+			return nil, err
+		}
+	}
+	if s.Query, err = p.rest(); err != nil {
+		return nil, err
+	}
+	if prefixEnd > prefixStart {
+		s.Query.SQL = p.lex.Source[prefixStart:prefixEnd] + s.Query.SQL
+		s.Query.Offset = prefixStart
+	}
+	return s, nil
+}
+
+// columnList reads a list of columns unless the parenthesis opens a query.
+func (p *parser) columnList() ([]string, error) {
+	saved := *p
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	query := p.tok.Is("SELECT") || p.tok.Is("WITH") || p.tok.Is("VALUES") || p.tok.Is("(")
+	*p = saved
+	if query {
+		return nil, nil
+	}
+	return p.names()
+}
+
+// spec reads PARTITION (k='v', …). With dynamic, a key may stand alone.
+func (p *parser) spec(dynamic bool) (Spec, error) {
+	s := Spec{Pos: Position(p.lex.Source, p.tok.Start)}
+	if err := p.expect("PARTITION"); err != nil {
+		return s, err
+	}
+	return s, p.specKeys(&s, dynamic)
+}
+
+func (p *parser) specKeys(s *Spec, dynamic bool) error {
+	return p.list(func() error {
+		column, err := p.name("a partition column")
+		if err != nil {
+			return err
+		}
+		if !p.tok.Is("=") && dynamic {
+			s.Keys = append(s.Keys, SpecKey{Column: column, Dynamic: true})
+			return nil
+		}
+		if err := p.expect("="); err != nil {
+			return err
+		}
+		value, err := p.specValue()
+		s.Keys = append(s.Keys, SpecKey{Column: column, Value: value})
+		return err
+	})
+}
+
+func (p *parser) specValue() (string, error) {
+	sign := ""
+	if p.tok.Is("-") {
+		sign = "-"
+		if err := p.advance(); err != nil {
+			return "", err
+		}
+		if p.tok.Kind != Number {
+			return "", p.unexpected("a number")
+		}
+	}
+	if p.tok.Kind != String && p.tok.Kind != Number && p.tok.Kind != Ident {
+		return "", p.unexpected("a partition value")
+	}
+	text := sign + p.tok.Text
+	return text, p.advance()
+}
+
+func (p *parser) drop() (Statement, error) {
+	if err := p.expect("DROP"); err != nil {
+		return nil, err
+	}
+	if !p.tok.Is("TABLE") {
+		return nil, p.unsupportedKind("DROP")
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	s := &DropTable{}
+	var err error
+	if s.IfExists, err = p.accept("IF", "EXISTS"); err != nil {
+		return nil, err
+	}
+	if s.Table, err = p.tableName(); err != nil {
+		return nil, err
+	}
+	_, err = p.accept("PURGE")
+	return s, err
+}
+
+// unsupportedKind refuses CREATE or DROP of something that is not a table.
+func (p *parser) unsupportedKind(verb string) error {
+	if p.tok.Kind != Ident {
+		return p.unexpected("'TABLE'")
+	}
+	return p.unsupported(verb + " " + strings.ToUpper(p.tok.Text))
+}
+
+func (p *parser) truncate() (Statement, error) {
+	if err := p.expect("TRUNCATE", "TABLE"); err != nil {
+		return nil, err
+	}
+	s := &Truncate{}
+	var err error
+	if s.Table, err = p.tableName(); err != nil {
+		return nil, err
+	}
+	if p.tok.Is("PARTITION") {
+		s.Specs, err = p.specs("PARTITION")
+	}
+	return s, err
+}
+
+// specs reads one or more partition specifications, with or without commas between. The
+// first word may be fused with ADD, as one client writes it.
+func (p *parser) specs(firstWord string) ([]Spec, error) {
+	var out []Spec
+	for {
+		s := Spec{Pos: Position(p.lex.Source, p.tok.Start)}
+		if err := p.expect(firstWord); err != nil {
+			return nil, err
+		}
+		if err := p.specKeys(&s, false); err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+		firstWord = "PARTITION"
+		comma, err := p.accept(",")
+		if err != nil {
+			return nil, err
+		}
+		if !comma && !p.tok.Is("PARTITION") {
+			return out, nil
+		}
+	}
+}
+
+func (p *parser) alter() (Statement, error) {
+	if err := p.expect("ALTER"); err != nil {
+		return nil, err
+	}
+	if !p.tok.Is("TABLE") {
+		return nil, p.unsupportedKind("ALTER")
+	}
+	if err := p.advance(); err != nil {
+		return nil, err
+	}
+	table, err := p.tableName()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.tok.Is("ADDPARTITION"):
+		specs, err := p.specs("ADDPARTITION")
+		return &AddPartitions{Table: table, Specs: specs}, err
+	case p.tok.Is("ADD"):
+		return p.addPartitions(table)
+	case p.tok.Is("DROP"):
+		return p.dropPartitions(table)
+	case p.tok.Kind == Ident:
+		return nil, p.unsupported("ALTER TABLE … " + strings.ToUpper(p.tok.Text))
+	default:
+		return nil, p.unexpected("'ADD' or 'DROP'")
+	}
+}
+
+func (p *parser) addPartitions(table Name) (Statement, error) {
+	s := &AddPartitions{Table: table}
+	err := p.partitionChange("ADD", &s.IfNotExists, &s.Specs, "IF", "NOT", "EXISTS")
+	return s, err
+}
+
+func (p *parser) dropPartitions(table Name) (Statement, error) {
+	s := &DropPartitions{Table: table}
+	err := p.partitionChange("DROP", &s.IfExists, &s.Specs, "IF", "EXISTS")
+	return s, err
+}
+
+func (p *parser) partitionChange(verb string, lenient *bool, specs *[]Spec, words ...string) error {
+	if err := p.advance(); err != nil {
+		return err
+	}
+	var err error
+	if *lenient, err = p.accept(words...); err != nil {
+		return err
+	}
+	if p.tok.Kind == Ident && !p.tok.Is("PARTITION") {
+		return p.unsupported("ALTER TABLE … " + verb + " " + strings.ToUpper(p.tok.Text))
+	}
+	*specs, err = p.specs("PARTITION")
+	return err
+}

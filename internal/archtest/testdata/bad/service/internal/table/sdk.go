@@ -1,0 +1,3 @@
+package table
+
+import _ "github.com/aliyun/aliyun-odps-go-sdk/odps"

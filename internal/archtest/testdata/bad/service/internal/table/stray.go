@@ -1,0 +1,6 @@
+package table
+
+// Leak has no owner.
+func Leak() {
+	go func() {}()
+}

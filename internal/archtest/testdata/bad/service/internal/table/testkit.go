@@ -1,0 +1,3 @@
+package table
+
+import _ "github.com/sluice-io/sluice/internal/testkit"

@@ -1,0 +1,339 @@
+//go:build cgo && duckdb_arrow
+
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeTables holds tables as JSON rows, in batches.
+type fakeTables map[string]fakeTable
+
+type fakeTable struct {
+	columns []Column
+	batches []arrow.RecordBatch // all columns, wide
+}
+
+func (f fakeTables) Open(_ context.Context, name []string) (Relation, error) {
+	t, ok := f[strings.ToLower(strings.Join(name, "."))]
+	if !ok {
+		return nil, fmt.Errorf("%v: %w", name, ErrNoTable)
+	}
+	return t, nil
+}
+
+func (t fakeTable) Columns() []Column { return t.columns }
+
+func (t fakeTable) Close() {}
+
+func (t fakeTable) Batches(_ context.Context, columns []int) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for _, b := range t.batches {
+			fields, arrays := make([]arrow.Field, len(columns)), make([]arrow.Array, len(columns))
+			for i, c := range columns {
+				fields[i], arrays[i] = b.Schema().Field(c), b.Column(c)
+			}
+			out := array.NewRecordBatch(arrow.NewSchema(fields, nil), arrays, b.NumRows())
+			ok := yield(out, nil)
+			out.Release()
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+// table builds a table from "name type" pairs and one JSON text per batch.
+func table(t *testing.T, columns string, batches ...string) fakeTable {
+	t.Helper()
+	var out fakeTable
+	var fields []arrow.Field
+	for _, def := range strings.Split(columns, ";") {
+		name, text, _ := strings.Cut(strings.TrimSpace(def), " ")
+		typ, err := types.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.columns = append(out.columns, Column{Name: name, Type: typ})
+		fields = append(fields, arrow.Field{Name: name, Type: typ.Arrow(types.LayoutWide), Nullable: true})
+	}
+	for _, text := range batches {
+		b, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(fields, nil), strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.batches = append(out.batches, b)
+	}
+	return out
+}
+
+// run returns a result as "name type" lines and as JSON rows.
+func run(t *testing.T, e *Engine, tables Tables, query string, target ...types.Type) (columns []string, rows []string, err error) {
+	t.Helper()
+	r, err := e.Query(t.Context(), tables, query, target)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range r.Columns() {
+		columns = append(columns, c.Name+" "+c.Type.String())
+	}
+	for r.Next() {
+		b := r.Batch()
+		for i, f := range b.Schema().Fields() {
+			if want := r.Columns()[i].Type.Arrow(types.LayoutWide); !arrow.TypeEqual(f.Type, want) {
+				t.Errorf("column %s has Arrow type %s, want %s", f.Name, f.Type, want)
+			}
+		}
+		for i := range int(b.NumRows()) {
+			var row []string
+			for _, c := range b.Columns() {
+				row = append(row, strings.Clone(c.ValueStr(i))) // the batch is DuckDB's memory
+			}
+			rows = append(rows, strings.Join(row, "|"))
+		}
+	}
+	return columns, rows, r.Err()
+}
+
+func engine(t *testing.T) *Engine {
+	t.Helper()
+	e := New()
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func TestQuery_answers(t *testing.T) {
+	e := engine(t)
+	tables := fakeTables{
+		"t":     table(t, "id bigint;name string;pt string", `[{"id":1,"name":"a","pt":"x"},{"id":2,"name":null,"pt":"x"}]`, `[{"id":3,"name":"c","pt":"y"}]`),
+		"p.t":   table(t, "id bigint;name string", `[{"id":7,"name":"p"}]`),
+		"p.s.t": table(t, "id bigint;tags array<string>", `[{"id":9,"tags":["q",null]}]`),
+		"empty": table(t, "id bigint"),
+	}
+	tests := map[string]struct {
+		query   string
+		columns []string
+		rows    []string
+	}{
+		"one":                    {"select 1", []string{"_c0 int"}, []string{"1"}},
+		"literals":               {"select 'it\\'s' as A, 2L b, 1.5, null n, true", []string{"a string", "b bigint", "_c2 decimal(2,1)", "n int", "_c4 boolean"}, []string{"it's|2|1.5|(null)|true"}},
+		"star":                   {"select * from t order by id", []string{"id bigint", "name string", "pt string"}, []string{"1|a|x", "2|(null)|x", "3|c|y"}},
+		"columns apart":          {"select pt, id from t where name is null", []string{"pt string", "id bigint"}, []string{"x|2"}},
+		"filter on unselected":   {"select name from t where id > 2 and pt = \"y\"", []string{"name string"}, []string{"c"}},
+		"filter matches nothing": {"select id from t where id > 100", []string{"id bigint"}, nil},
+		"count":                  {"select count(*) from t", []string{"_c0 bigint"}, []string{"3"}},
+		"count of nothing":       {"select count(*) c, sum(id) s from empty", []string{"c bigint", "s bigint"}, []string{"0|(null)"}},
+		"sum stays bigint":       {"select sum(id) s, avg(id) a, max(name) m from t", []string{"s bigint", "a double", "m string"}, []string{"6|2|c"}},
+		"group":                  {"select pt, count(1) n from t group by pt order by pt", []string{"pt string", "n bigint"}, []string{"x|2", "y|1"}},
+		"qualified":              {"select p.t.id, `p`.`t`.name from `p`.`t`", []string{"id bigint", "name string"}, []string{"7|p"}},
+		"three parts":            {"select p.s.t.id, t.tags from p.s.t", []string{"id bigint", "tags array<string>"}, []string{`9|["q",null]`}},
+		"join of same table":     {"select a.id, b.id x from t a join t b on a.id = b.id + 1 order by a.id", []string{"id bigint", "x bigint"}, []string{"2|1", "3|2"}},
+		"join by comma":          {"select a.name, b.name n from t a, p.t b where a.id = 1", []string{"name string", "n string"}, []string{"a|p"}},
+		"expression twice":       {"with c as (select id from t) select count(*) n from c x join c y on x.id = y.id", []string{"n bigint"}, []string{"3"}},
+		"expression hides table": {"with t as (select id from t where id = 3) select * from t", []string{"id bigint"}, []string{"3"}},
+		"sub-query":              {"select id from (select id, name from t) q where name in (select name from t where id = 1)", []string{"id bigint"}, []string{"1"}},
+		"union":                  {"select id from t union all select id from p.t order by id desc limit 2", []string{"id bigint"}, []string{"7", "3"}},
+		"correlated":             {"select id from t a where exists (select 1 from t b where b.id = a.id + 1) order by id", []string{"id bigint"}, []string{"1", "2"}},
+		"umlauts before names":   {"select '中文' as z, id from p.t where name <> 'ü'", []string{"z string", "id bigint"}, []string{"中文|7"}},
+		"functions":              {"select nvl(name, 'none') v, getdate() is not null from t where id = 2", []string{"v string", "_c1 boolean"}, []string{"none|true"}},
+		"casts":                  {"select cast('5' as bigint) a, cast(1 as string) b, cast('2024-01-02 03:04:05' as datetime) c", []string{"a bigint", "b string", "c datetime"}, []string{"5|1|2024-01-02T03:04:05"}},
+		"values":                 {"values (1, 'a'), (2, 'b')", []string{"col0 int", "col1 string"}, []string{"1|a", "2|b"}},
+		"generated rows":         {"select count(*) n from range(1000000)", []string{"n bigint"}, []string{"1000000"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			columns, rows, err := run(t, e, tables, tt.query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.columns, columns); diff != "" {
+				t.Errorf("columns (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.rows, rows); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestQuery_refuses(t *testing.T) {
+	e := engine(t)
+	tables := fakeTables{"t": table(t, "id bigint", `[{"id":1}]`)}
+	for query, want := range map[string]string{
+		"select * from p.nowhere":                            "ODPS-0130131:[1,15] Table not found - table p.nowhere cannot be resolved",
+		"select 1 frm t":                                     "ODPS-0130161:[1,14] Parse exception - syntax error at or near \"t\"",
+		"select nothing from t":                              "ODPS-0130071:[1,1] Semantic analysis exception - ",
+		"select * from read_csv('/etc/passwd')":              "ODPS-0130071:[1,15] Semantic analysis exception - read_csv is not a table",
+		"select * from '/etc/passwd'":                        "ODPS-0130131:",
+		"select * from arrow_scan(1,2,3)":                    "ODPS-0130071:",
+		"select * from duckdb_settings()":                    "ODPS-0130071:",
+		"drop table t":                                       "ODPS-0130161:",
+		"select 1; drop table t":                             "ODPS-0130161:",
+		"select cast('x' as bigint)":                         "Could not convert",
+		"select sum(9223372036854775807) from range(2)":      "does not fit bigint",
+		"select time '10:00:00'":                             "no type of MaxCompute holds",
+		"select getvariable('x'), current_setting('x') y":    "ODPS-",
+		"select interval '1 month' as i from t where id = 1": "interval with months",
+	} {
+		_, _, err := run(t, e, tables, query)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Query(%q) = %v, want %q", query, err, want)
+		}
+	}
+}
+
+// everyType has a column of each type, a row of values, a row of NULLs and a row of
+// extremes.
+func everyType(t *testing.T) fakeTable {
+	return table(t, `b boolean;i1 tinyint;i2 smallint;i4 int;i8 bigint;f float;d double;dc decimal(10,2);dw decimal(38,18);dp decimal;
+		s string;c char(4);v varchar(4);y binary;j json;dt date;tm datetime;ts timestamp;tz timestamp_ntz;dy interval_day_time;ym interval_year_month;
+		l array<timestamp>;m map<string,array<bigint>>;st struct<a:bigint,b:decimal(5,1),c:interval_day_time,`+"`D e`"+`:timestamp_ntz>`,
+		`[{"b":true,"i1":-128,"i2":300,"i4":70000,"i8":9223372036854775807,"f":1.5,"d":-2.25,"dc":"12.34","dw":"-1.000000000000000001","dp":"12345678901234567890.000000000000000001",
+		"s":"中文","c":"ab","v":"cd","y":"AP8=","j":"{\"a\":1}","dt":"1969-12-31","tm":"1969-12-31 23:59:58.5","ts":{"sec":-2,"nano":500000001},"tz":{"sec":1700000000,"nano":999999999},
+		"dy":{"sec":86401,"nano":5},"ym":{"months":-14},"l":[{"sec":0,"nano":1},null],"m":[{"key":"k","value":[1,null]}],"st":{"a":9,"b":"1.5","c":{"sec":-1,"nano":7},"D e":{"sec":1,"nano":2}}}]`,
+		`[{"b":null},{"b":false,"s":"","l":[],"m":[],"st":{}}]`)
+}
+
+func TestQuery_keeps_every_type(t *testing.T) {
+	e := engine(t)
+	source := everyType(t)
+	tables := fakeTables{"t": source}
+	var want, wantRows []string
+	for _, c := range source.columns {
+		want = append(want, c.Name+" "+c.Type.String())
+	}
+	for _, b := range source.batches {
+		for i := range int(b.NumRows()) {
+			var row []string
+			for _, c := range b.Columns() {
+				row = append(row, c.ValueStr(i))
+			}
+			wantRows = append(wantRows, strings.Join(row, "|"))
+		}
+	}
+	var target []types.Type
+	for _, c := range source.columns {
+		target = append(target, c.Type)
+	}
+	for name, target := range map[string][]types.Type{"select": nil, "insert": target} {
+		columns, rows, err := run(t, e, tables, "select * from t", target...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, columns); diff != "" {
+			t.Errorf("%s: columns (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(wantRows, rows); diff != "" {
+			t.Errorf("%s: rows (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestQuery_timestamps_beyond_nanoseconds(t *testing.T) {
+	e := engine(t)
+	wide := `[{"ts":{"sec":-62135596800,"nano":0}},{"ts":{"sec":253402300799,"nano":999999000}},{"ts":null}]`
+	mixed := `[{"ts":{"sec":-62135596800,"nano":1}}]`
+	tables := fakeTables{"wide": table(t, "ts timestamp", wide), "mixed": table(t, "ts timestamp", mixed)}
+	columns, rows, err := run(t, e, tables, "select ts from wide where ts is null or ts < timestamp '1000-01-01' or ts > timestamp '9000-01-01'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`{"nano":0,"sec":-62135596800}`, `{"nano":999999000,"sec":253402300799}`, "(null)"}
+	if diff := cmp.Diff(want, rows); diff != "" || columns[0] != "ts timestamp" {
+		t.Errorf("columns %v, rows (-want +got):\n%s", columns, diff)
+	}
+	_, _, err = run(t, e, tables, "select ts from mixed")
+	if err == nil || !strings.Contains(err.Error(), "finer than a microsecond") {
+		t.Errorf("a value that has no form: %v", err)
+	}
+	if _, _, err := run(t, e, tables, "select count(*) from wide, mixed"); err == nil {
+		t.Error("count over a table without another column: want the same refusal, got none")
+	}
+}
+
+func TestQuery_casts_to_target(t *testing.T) {
+	e := engine(t)
+	parse := func(text string) types.Type {
+		typ, err := types.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return typ
+	}
+	tests := []struct{ expr, target, want string }{
+		{"'5'", "bigint", "5"},
+		{"5", "string", "5"},
+		{"1", "decimal(10,2)", "1"},
+		{"1", "decimal", "1"},
+		{"'中'", "binary", "5Lit"},
+		{"'2024-01-02'", "date", "2024-01-02"},
+		{"'2024-01-02 03:04:05.123456789'", "timestamp", `{"nano":123456789,"sec":1704164645}`},
+		{"timestamp '0001-01-01 00:00:00'", "timestamp", `{"nano":0,"sec":-62135596800}`},
+		{"date '9999-12-31'", "datetime", "9999-12-31T00:00:00"},
+		{"interval '90 minutes'", "interval_day_time", `{"nano":0,"sec":5400}`},
+		{"'{\"a\":1}'", "json", `{"a":1}`},
+		{"[1,2]", "array<string>", `["1","2"]`},
+		{"null", "map<string,bigint>", "(null)"},
+	}
+	for _, tt := range tests {
+		_, rows, err := run(t, e, fakeTables{}, "select "+tt.expr, parse(tt.target))
+		if err != nil || len(rows) != 1 || rows[0] != tt.want {
+			t.Errorf("%s as %s = %v, %v, want %s", tt.expr, tt.target, rows, err, tt.want)
+		}
+	}
+	for expr, target := range map[string]string{"300": "tinyint", "'x'": "int", "'no json {'": "json", "123456": "decimal(5,2)"} {
+		if _, rows, err := run(t, e, fakeTables{}, "select "+expr, parse(target)); err == nil {
+			t.Errorf("%s as %s = %v, want an error", expr, target, rows)
+		}
+	}
+	if _, _, err := run(t, e, fakeTables{}, "select 1, 2", parse("int")); err == nil || !strings.Contains(err.Error(), "2 columns where the table takes 1") {
+		t.Errorf("wrong count: %v", err)
+	}
+}
+
+func TestQuery_error_of_the_source_is_the_querys(t *testing.T) {
+	e := engine(t)
+	broken := errors.New("disk gone")
+	_, _, err := run(t, e, brokenTables{broken}, "select * from t")
+	if !errors.Is(err, broken) {
+		t.Errorf("Query = %v, want %v", err, broken)
+	}
+}
+
+type brokenTables struct{ err error }
+
+func (b brokenTables) Open(context.Context, []string) (Relation, error) { return b, nil }
+
+func (brokenTables) Columns() []Column {
+	return []Column{{Name: "id", Type: types.Type{Kind: types.BigInt}}}
+}
+
+func (brokenTables) Close() {}
+
+func (b brokenTables) Batches(context.Context, []int) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) { yield(nil, b.err) }
+}

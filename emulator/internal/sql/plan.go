@@ -1,0 +1,385 @@
+package sql
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-io/sluice/emulator/internal/ddl"
+)
+
+// tableRef is one place in a query where a stored table is named.
+type tableRef struct {
+	name   []string // as written
+	alias  string   // as written, empty when there is none
+	offset int      // of the name in the translated text
+}
+
+// columnRef is one place where a column is named by two parts or more.
+type columnRef struct {
+	names  []string
+	offset int
+}
+
+// plan is what a query's syntax tree tells.
+type plan struct {
+	tables  []tableRef
+	columns []columnRef
+	// names are the last and all other parts of every column reference, in lower case;
+	// all says that they do not suffice (SELECT *, NATURAL JOIN).
+	names map[string]bool
+	all   bool
+	// output describes the select list of a plain SELECT, nil for other shapes.
+	output []outputItem
+	// direct says that the FROM clause of that SELECT holds stored tables only.
+	direct bool
+}
+
+// outputItem is one entry of a select list.
+type outputItem struct {
+	star    bool
+	column  string // name of the column that is selected directly, in lower case
+	unnamed bool   // an expression without alias
+}
+
+// tableFunctions are the functions that a query may read from.
+var tableFunctions = map[string]bool{"range": true, "generate_series": true, "unnest": true}
+
+// parsePlan reads the JSON form of a syntax tree as DuckDB serialises it.
+func parsePlan(text string, tree []byte) (*plan, error) {
+	var doc struct {
+		Error        bool
+		ErrorType    string `json:"error_type"`
+		ErrorMessage string `json:"error_message"`
+		Position     string
+		Statements   []struct{ Node map[string]any }
+	}
+	dec := json.NewDecoder(bytes.NewReader(tree))
+	dec.UseNumber()
+	if err := dec.Decode(&doc); err != nil {
+		return nil, fmt.Errorf("read the query's syntax tree: %w", err)
+	}
+	if doc.Error {
+		pos := ddl.Pos{Line: 1, Column: 1}
+		if offset, err := strconv.Atoi(doc.Position); err == nil {
+			pos = ddl.Position(text, offset)
+		}
+		return nil, &Error{Code: ddl.CodeParse, Pos: pos, Message: "Parse exception - " + doc.ErrorMessage}
+	}
+	if len(doc.Statements) != 1 {
+		return nil, &Error{Code: ddl.CodeParse, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Parse exception - one query is expected"}
+	}
+	w := &walker{text: text, plan: &plan{names: map[string]bool{}}}
+	root := doc.Statements[0].Node
+	if err := w.walk(root, nil); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(w.plan.tables, func(a, b tableRef) int { return a.offset - b.offset })
+	w.plan.output, w.plan.direct = describeOutput(root)
+	return w.plan, nil
+}
+
+// walker visits a syntax tree. Names of common table expressions in scope are passed down.
+type walker struct {
+	text string
+	plan *plan
+}
+
+func (w *walker) walk(v any, scope []string) error {
+	switch v := v.(type) {
+	case []any:
+		for _, child := range v {
+			if err := w.walk(child, scope); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		return w.node(v, scope)
+	}
+	return nil
+}
+
+func (w *walker) node(n map[string]any, scope []string) error {
+	// An entry of a WITH clause sees those before it, and itself only if it is recursive.
+	for _, e := range tableExpressions(n) {
+		within := scope
+		scope = append(slices.Clip(scope), e.name)
+		if e.recursive() {
+			within = scope
+		}
+		if err := w.walk(e.query, within); err != nil {
+			return err
+		}
+	}
+	switch n["type"] {
+	case "BASE_TABLE":
+		w.table(n, scope)
+	case "TABLE_FUNCTION":
+		if err := w.function(n); err != nil {
+			return err
+		}
+	case "COLUMN_REF":
+		w.column(n)
+	case "STAR":
+		w.plan.all = true
+	case "JOIN":
+		if n["ref_type"] == "NATURAL" {
+			w.plan.all = true
+		}
+		for _, name := range stringsOf(n["using_columns"]) {
+			w.plan.names[strings.ToLower(name)] = true
+		}
+	}
+	for key, child := range n {
+		if key == "cte_map" {
+			continue
+		}
+		if err := w.walk(child, scope); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tableExpression is one entry of a WITH clause.
+type tableExpression struct {
+	name  string // in lower case
+	query any
+}
+
+func tableExpressions(n map[string]any) []tableExpression {
+	clause, _ := n["cte_map"].(map[string]any)
+	entries, _ := clause["map"].([]any)
+	var out []tableExpression
+	for _, entry := range entries {
+		e, _ := entry.(map[string]any)
+		name, _ := e["key"].(string)
+		out = append(out, tableExpression{name: strings.ToLower(name), query: e["value"]})
+	}
+	return out
+}
+
+// recursive reports whether the query of a WITH clause names itself.
+func (e tableExpression) recursive() bool {
+	value, _ := e.query.(map[string]any)
+	query, _ := value["query"].(map[string]any)
+	node, _ := query["node"].(map[string]any)
+	return node["type"] == "RECURSIVE_CTE_NODE"
+}
+
+func (w *walker) table(n map[string]any, scope []string) {
+	var ref tableRef
+	for _, part := range []string{"catalog_name", "schema_name", "table_name"} {
+		if s, _ := n[part].(string); s != "" {
+			ref.name = append(ref.name, s)
+		}
+	}
+	if len(ref.name) == 1 && slices.Contains(scope, strings.ToLower(ref.name[0])) {
+		return
+	}
+	ref.alias, _ = n["alias"].(string)
+	ref.offset = offsetOf(n)
+	w.plan.tables = append(w.plan.tables, ref)
+}
+
+func (w *walker) function(n map[string]any) error {
+	f, _ := n["function"].(map[string]any)
+	name, _ := f["function_name"].(string)
+	if tableFunctions[strings.ToLower(name)] {
+		return nil
+	}
+	return &Error{
+		Code: codeSemantic, Pos: ddl.Position(w.text, offsetOf(n)),
+		Message: "Semantic analysis exception - " + name + " is not a table or a function that can be read from",
+	}
+}
+
+func (w *walker) column(n map[string]any) {
+	names := stringsOf(n["column_names"])
+	for _, name := range names {
+		w.plan.names[strings.ToLower(name)] = true
+	}
+	if len(names) > 2 {
+		w.plan.columns = append(w.plan.columns, columnRef{names: names, offset: offsetOf(n)})
+	}
+}
+
+// offsetOf returns a node's place in the text, -1 if it has none.
+func offsetOf(n map[string]any) int {
+	number, _ := n["query_location"].(json.Number)
+	offset, err := strconv.Atoi(number.String())
+	if err != nil {
+		return -1
+	}
+	return offset
+}
+
+func stringsOf(v any) []string {
+	list, _ := v.([]any)
+	var out []string
+	for _, item := range list {
+		if s, ok := item.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// describeOutput reads the select list at the top of a tree.
+func describeOutput(root map[string]any) (items []outputItem, direct bool) {
+	list, ok := root["select_list"].([]any)
+	if !ok || root["type"] != "SELECT_NODE" {
+		return nil, false
+	}
+	for _, entry := range list {
+		n, _ := entry.(map[string]any)
+		alias, _ := n["alias"].(string)
+		item := outputItem{star: n["type"] == "STAR"}
+		if names := stringsOf(n["column_names"]); n["type"] == "COLUMN_REF" && len(names) > 0 {
+			item.column = strings.ToLower(names[len(names)-1])
+		} else if !item.star {
+			item.unnamed = alias == ""
+		}
+		items = append(items, item)
+	}
+	return items, len(tableExpressions(root)) == 0 && storedOnly(root["from_table"])
+}
+
+func storedOnly(from any) bool {
+	n, _ := from.(map[string]any)
+	switch n["type"] {
+	case "BASE_TABLE":
+		return true
+	case "JOIN":
+		return storedOnly(n["left"]) && storedOnly(n["right"])
+	default:
+		return false
+	}
+}
+
+// rewrite puts the name of a temporary table in the place of every stored table, and
+// shortens column references that name a table by more than one part.
+func (p *plan) rewrite(text string, temporary func(i int) string) (string, error) {
+	type splice struct {
+		start, end int
+		with       string
+	}
+	var splices []splice
+	add := func(offset int, parts []string, with string) error {
+		end, err := nameEnd(text, offset, parts)
+		splices = append(splices, splice{offset, end, with})
+		return err
+	}
+	for i, t := range p.tables {
+		with := temporary(i)
+		if t.alias == "" {
+			with += " AS " + quoteName(t.name[len(t.name)-1])
+		}
+		if err := add(t.offset, t.name, with); err != nil {
+			return "", err
+		}
+	}
+	for _, c := range p.columns {
+		if prefix := p.tablePrefix(c.names); prefix > 1 {
+			if err := add(c.offset, c.names[:prefix], quoteName(c.names[prefix-1])); err != nil {
+				return "", err
+			}
+		}
+	}
+	slices.SortFunc(splices, func(a, b splice) int { return a.start - b.start })
+	var out strings.Builder
+	end := 0
+	for _, s := range splices {
+		if s.start < end {
+			return "", fmt.Errorf("rewrite query: two names overlap at %d", s.start)
+		}
+		out.WriteString(text[end:s.start])
+		out.WriteString(s.with)
+		end = s.end
+	}
+	out.WriteString(text[end:])
+	return out.String(), nil
+}
+
+// tablePrefix returns how many leading parts of a column reference are the qualified name
+// of one of the query's tables.
+func (p *plan) tablePrefix(names []string) int {
+	for _, t := range p.tables {
+		if n := len(t.name); n > 1 && n < len(names) && slices.EqualFunc(t.name, names[:n], strings.EqualFold) {
+			return n
+		}
+	}
+	return 0
+}
+
+// nameEnd checks that the dotted name stands at offset and returns where it ends.
+func nameEnd(text string, offset int, parts []string) (int, error) {
+	misplaced := fmt.Errorf("rewrite query: name %q is not at offset %d", strings.Join(parts, "."), offset)
+	if offset < 0 || offset > len(text) {
+		return 0, misplaced
+	}
+	lexer := duckLexer{text: text, offset: offset}
+	for i, part := range parts {
+		if i > 0 && !lexer.dot() {
+			return 0, misplaced
+		}
+		if name, ok := lexer.name(); !ok || !strings.EqualFold(name, part) {
+			return 0, misplaced
+		}
+	}
+	return lexer.offset, nil
+}
+
+// duckLexer reads dotted names of DuckDB's dialect.
+type duckLexer struct {
+	text   string
+	offset int
+}
+
+func (l *duckLexer) blank() {
+	for l.offset < len(l.text) && strings.IndexByte(" \t\r\n", l.text[l.offset]) >= 0 {
+		l.offset++
+	}
+}
+
+func (l *duckLexer) dot() bool {
+	start := l.offset
+	l.blank()
+	if l.offset < len(l.text) && l.text[l.offset] == '.' {
+		l.offset++
+		l.blank()
+		return true
+	}
+	l.offset = start
+	return false
+}
+
+func (l *duckLexer) name() (string, bool) {
+	if l.offset < len(l.text) && l.text[l.offset] == '"' {
+		var name strings.Builder
+		for i := l.offset + 1; i < len(l.text); i++ {
+			if l.text[i] != '"' {
+				name.WriteByte(l.text[i])
+				continue
+			}
+			if i+1 < len(l.text) && l.text[i+1] == '"' {
+				name.WriteByte('"')
+				i++
+				continue
+			}
+			l.offset = i + 1
+			return name.String(), true
+		}
+		return "", false
+	}
+	lexer := ddl.Lexer{Source: l.text, Offset: l.offset}
+	tok, err := lexer.Next()
+	if err != nil || tok.Kind != ddl.Ident || tok.Start != l.offset {
+		return "", false
+	}
+	l.offset = tok.End
+	return tok.Text, true
+}

@@ -1,0 +1,67 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// ErrNotBuilt is the answer to every query of a program built without DuckDB.
+var ErrNotBuilt = errors.New("ODPS-0130071:[1,1] Semantic analysis exception - this program is built without DuckDB (cgo and the tag duckdb_arrow): SELECT and INSERT are not available")
+
+// ErrNoTable is wrapped by Tables.Open for a name that is no table.
+var ErrNoTable = errors.New("no such table")
+
+// MaxCompute's numbers for failures of queries; texts that are not SQL have ddl.CodeParse.
+const (
+	codeSemantic  = ddl.CodeUnsupported
+	codeNoTable   = "ODPS-0130131"
+	codeExecution = "ODPS-0123144"
+)
+
+// Error is a query that cannot run or failed. Its text is what a client is shown.
+type Error struct {
+	Code    string
+	Pos     ddl.Pos // in the query's text; zero when not known
+	Message string
+}
+
+// Error is the text as MaxCompute words it.
+func (e *Error) Error() string {
+	if e.Pos == (ddl.Pos{}) {
+		return e.Code + ":" + e.Message
+	}
+	return fmt.Sprintf("%s:[%d,%d] %s", e.Code, e.Pos.Line, e.Pos.Column, e.Message)
+}
+
+// Column is a named and typed column.
+type Column struct {
+	Name string
+	Type types.Type
+}
+
+// Tables finds the tables that a query names.
+type Tables interface {
+	// Open pins the rows of a table as they are now. name has one to three parts, as
+	// written. Errors wrap ErrNoTable where that is the reason. The caller closes the
+	// relation.
+	Open(ctx context.Context, name []string) (Relation, error)
+}
+
+// Relation is the pinned content of one table.
+type Relation interface {
+	// Columns are the data columns, then the partition columns.
+	Columns() []Column
+	// Batches yields the rows, with the columns at the given positions in that order, in
+	// types.LayoutWide. The batch is the iterator's; Retain keeps it. May be called more
+	// than once.
+	Batches(ctx context.Context, columns []int) iter.Seq2[arrow.RecordBatch, error]
+	// Close releases the pin.
+	Close()
+}

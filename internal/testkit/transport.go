@@ -118,7 +118,7 @@ func (t *Transport) DeliverLate(ctx context.Context) ([]int, error) {
 	t.mu.Unlock()
 	var codes []int
 	for _, request := range late {
-		response, err := t.next.RoundTrip(request.WithContext(ctx))
+		response, err := t.next.RoundTrip(request.WithContext(ctx)) //nolint:bodyclose // drain closes it
 		if err != nil {
 			return codes, fmt.Errorf("deliver a late request: %w", err)
 		}

@@ -59,8 +59,11 @@ func run(events io.Reader, out io.Writer, path string, quiet bool) (failed bool,
 
 // event is one line of `go test -json`; see `go doc test2json`.
 type event struct {
-	Action, Package, ImportPath, Test, Output string
-	Elapsed                                   float64
+	Action  string  `json:"Action"`
+	Package string  `json:"Package"`
+	Test    string  `json:"Test"`
+	Output  string  `json:"Output"`
+	Elapsed float64 `json:"Elapsed"` // seconds
 }
 
 // key names a test, or with an empty test a package.
@@ -78,7 +81,7 @@ type report struct {
 func (r *report) line(line string) {
 	var e event
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &e) != nil {
-		r.print("%s", line) // go itself speaks
+		r.printf("%s", line) // go itself speaks
 		return
 	}
 	k := key{e.Package, e.Test}
@@ -86,7 +89,7 @@ func (r *report) line(line string) {
 	case "output":
 		r.output[k] = append(r.output[k], e.Output)
 	case "build-output":
-		r.print("%s", e.Output)
+		r.printf("%s", e.Output)
 	case "pass", "fail", "skip":
 		r.end(k, e)
 		delete(r.output, k)
@@ -104,10 +107,10 @@ func (r *report) end(k key, e event) {
 		r.passed++
 	case "skip":
 		r.skipped++
-		r.print("SKIP  %s %s\n", k.pkg, k.test)
+		r.printf("SKIP  %s %s\n", k.pkg, k.test)
 	default:
 		r.failed++
-		r.print("FAIL  %s %s (%.1f s)\n%s", k.pkg, k.test, e.Elapsed, strings.Join(r.output[k], ""))
+		r.printf("FAIL  %s %s (%.1f s)\n%s", k.pkg, k.test, e.Elapsed, strings.Join(r.output[k], ""))
 	}
 }
 
@@ -115,9 +118,9 @@ func (r *report) endPackage(k key, e event) {
 	switch {
 	case e.Action == "fail":
 		r.badPackages++
-		r.print("FAIL  %s (%.1f s)\n%s", k.pkg, e.Elapsed, r.unfinished(k.pkg))
+		r.printf("FAIL  %s (%.1f s)\n%s", k.pkg, e.Elapsed, r.unfinished(k.pkg))
 	case e.Action == "pass" && !r.quiet:
-		r.print("ok    %s (%.1f s)\n", k.pkg, e.Elapsed)
+		r.printf("ok    %s (%.1f s)\n", k.pkg, e.Elapsed)
 	}
 }
 
@@ -134,11 +137,11 @@ func (r *report) unfinished(pkg string) string {
 }
 
 func (r *report) finish() bool {
-	r.print("%d tests passed, %d failed, %d skipped; %d packages failed\n", r.passed, r.failed, r.skipped, r.badPackages)
+	r.printf("%d tests passed, %d failed, %d skipped; %d packages failed\n", r.passed, r.failed, r.skipped, r.badPackages)
 	return r.failed > 0 || r.badPackages > 0 || r.passed == 0
 }
 
-// print writes to the terminal; when that fails there is nobody left to tell.
-func (r *report) print(format string, args ...any) {
+// printf writes to the terminal; when that fails there is nobody left to tell.
+func (r *report) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.out, format, args...)
 }

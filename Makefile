@@ -110,7 +110,7 @@ checklist: ## which rows of docs/semantics.md are proven; ROWS=TW,RS-01..20 rest
 	exit $$status
 
 .PHONY: model
-model: ## the small exhaustive models of the write path, in half a minute
+model: ## the small exhaustive models of the write path, in seconds
 	cd model && python3 check.py
 
 .PHONY: clean

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+func tableKey(k Key) []byte { return []byte(k.Project + "\x00" + k.Schema + "\x00" + k.Name) }
+
+func getTable(tx *bolt.Tx, k Key) (Table, error) {
+	var t Table
+	ok, err := getJSON(tx.Bucket(bucketTables), tableKey(k), &t)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: %w", k, ErrNoSuchTable)
+	}
+	return t, err
+}
+
+func putTable(tx *bolt.Tx, t Table) error {
+	return putJSON(tx.Bucket(bucketTables), tableKey(t.Key), t)
+}
+
+// CreateTable adds a table and returns it with ID, column IDs and times filled.
+// An existing one is ErrTableExists, or with ifNotExists returned unchanged
+// (created false). A bad definition is ErrInvalidTable.
+func (s *Store) CreateTable(t Table, ifNotExists bool) (made Table, created bool, err error) {
+	t.NextColumnID, t.SchemaVersion, t.Rows, t.Bytes = 0, 0, 0, 0
+	t.Columns, t.PartitionColumns = slices.Clone(t.Columns), slices.Clone(t.PartitionColumns)
+	t.PrimaryKey = slices.Clone(t.PrimaryKey)
+	for i := range t.Columns {
+		t.Columns[i].ID = 0
+	}
+	for i := range t.PartitionColumns {
+		t.PartitionColumns[i].ID = 0
+	}
+	if err := t.normalize(); err != nil {
+		return Table{}, false, err
+	}
+	now := s.now()
+	t.Created, t.Modified, t.LastDDL, t.LastDataModified = now, now, now, now
+	t.History = [][]Column{t.Columns}
+	err = s.update(func(tx *bolt.Tx) error {
+		old, err := getTable(tx, t.Key)
+		if err == nil {
+			made = old
+			if ifNotExists {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", t.Key, ErrTableExists)
+		}
+		if !errors.Is(err, ErrNoSuchTable) {
+			return err
+		}
+		seq, err := tx.Bucket(bucketTables).NextSequence()
+		if err != nil {
+			return err
+		}
+		t.ID = fmt.Sprintf("%016x", seq)
+		made, created = t, true
+		if !t.Partitioned() {
+			if err := putPart(tx, t.ID, partRecord{Partition: Partition{Created: now, Modified: now, LastDDL: now}}); err != nil {
+				return err
+			}
+		}
+		return putTable(tx, t)
+	})
+	if err != nil {
+		return Table{}, false, err
+	}
+	return made, created, nil
+}
+
+// DropTable removes a table and its rows. Snapshots keep reading them. A missing
+// table is ErrNoSuchTable, or with ifExists no error.
+func (s *Store) DropTable(k Key, ifExists bool) error {
+	var gone []string
+	err := s.update(func(tx *bolt.Tx) error {
+		t, err := getTable(tx, k)
+		if err != nil {
+			return err
+		}
+		parts, err := listParts(tx, t.ID, nil)
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			ids, err := dropPart(tx, t.ID, p)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, ids...)
+		}
+		return tx.Bucket(bucketTables).Delete(tableKey(k))
+	})
+	if ifExists && errors.Is(err, ErrNoSuchTable) {
+		return nil
+	}
+	if err == nil {
+		s.discardSegments(gone)
+	}
+	return err
+}
+
+// Table returns a table's definition and counters, or ErrNoSuchTable.
+func (s *Store) Table(k Key) (t Table, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		t, err = getTable(tx, k)
+		return err
+	})
+	return t, err
+}
+
+// TableQuery selects a page of tables.
+type TableQuery struct {
+	// Prefix of the name in any case, empty for all.
+	Prefix string
+	// After is the Next of the page before, empty for the first.
+	After string
+	// Limit of the page, 0 for no limit.
+	Limit int
+}
+
+// Tables lists the tables of a schema in name order. next is empty on the last
+// page.
+func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next string, err error) {
+	prefix := tableKey(NewKey(project, schema, q.Prefix))
+	from := tableKey(NewKey(project, schema, q.After))
+	err = s.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketTables).Cursor()
+		start := prefix
+		if q.After != "" && bytes.Compare(from, prefix) >= 0 {
+			start = append(from, 0)
+		}
+		for k, v := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			if q.Limit > 0 && len(page) == q.Limit {
+				next = page[len(page)-1].Key.Name
+				return nil
+			}
+			var t Table
+			if _, err := getJSON(tx.Bucket(bucketTables), k, &t); err != nil {
+				return err
+			}
+			_ = v
+			page = append(page, t)
+		}
+		return nil
+	})
+	return page, next, err
+}
+
+// Schemas lists the schemas of a project that hold tables, in name order.
+func (s *Store) Schemas(project string) (names []string, err error) {
+	prefix := []byte(strings.ToLower(project) + "\x00")
+	err = s.db.View(func(tx *bolt.Tx) error {
+		c := tx.Bucket(bucketTables).Cursor()
+		for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); {
+			name, _, _ := strings.Cut(string(k[len(prefix):]), "\x00")
+			names = append(names, name)
+			k, _ = c.Seek([]byte(string(prefix) + name + "\x01"))
+		}
+		return nil
+	})
+	return names, err
+}
+
+// AlterTable replaces a table's definition by what change makes of a copy. ID, Key
+// (see RenameTable), counters and creation time are kept. Columns keep their rows by
+// Column.ID: a column left out loses them, one with ID 0 is new and NULL in old
+// rows; the type of a kept column may not change (ErrInvalidTable).
+func (s *Store) AlterTable(k Key, change func(*Table) error) (t Table, err error) {
+	err = s.update(func(tx *bolt.Tx) error {
+		old, err := getTable(tx, k)
+		if err != nil {
+			return err
+		}
+		t = old
+		t.Columns, t.PartitionColumns = slices.Clone(old.Columns), slices.Clone(old.PartitionColumns)
+		t.PrimaryKey = slices.Clone(old.PrimaryKey)
+		if err := change(&t); err != nil {
+			return err
+		}
+		t.ID, t.Key, t.Rows, t.Bytes = old.ID, old.Key, old.Rows, old.Bytes
+		t.NextColumnID, t.SchemaVersion, t.History = old.NextColumnID, old.SchemaVersion, old.History
+		t.Created, t.LastDDL, t.Modified = old.Created, s.now(), s.now()
+		if err := t.normalize(); err != nil {
+			return err
+		}
+		if err := keepTypes(old, t); err != nil {
+			return err
+		}
+		if !sameColumns(old.Columns, t.Columns) {
+			t.SchemaVersion++
+			t.History = append(slices.Clone(old.History), t.Columns)
+		}
+		return putTable(tx, t)
+	})
+	return t, err
+}
+
+func sameColumns(a, b []Column) bool {
+	return slices.EqualFunc(a, b, func(x, y Column) bool {
+		return x.ID == y.ID && x.Name == y.Name && x.Nullable == y.Nullable && x.Type.Equal(y.Type)
+	})
+}
+
+// keepTypes refuses a change of type of a column that keeps its ID, and any change
+// of the partition columns.
+func keepTypes(old, t Table) error {
+	was := map[int]Column{}
+	for _, h := range old.History {
+		for _, c := range h {
+			was[c.ID] = c
+		}
+	}
+	for _, c := range t.Columns {
+		if o, ok := was[c.ID]; ok && !o.Type.Equal(c.Type) {
+			return fmt.Errorf("table %s: change column %s from %s to %s: %w", t.Key, c.Name, o.Type, c.Type, ErrInvalidTable)
+		}
+	}
+	same := slices.EqualFunc(old.PartitionColumns, t.PartitionColumns, func(x, y Column) bool {
+		return x.ID == y.ID && x.Name == y.Name && x.Type.Equal(y.Type)
+	})
+	if !same {
+		return fmt.Errorf("table %s: change partition columns: %w", t.Key, ErrInvalidTable)
+	}
+	return nil
+}
+
+// RenameTable moves a table to another name of the same project and schema.
+func (s *Store) RenameTable(k Key, name string) (t Table, err error) {
+	to := NewKey(k.Project, k.Schema, name)
+	err = s.update(func(tx *bolt.Tx) error {
+		if t, err = getTable(tx, k); err != nil {
+			return err
+		}
+		if !validName(to.Name) {
+			return fmt.Errorf("table name %q: %w", name, ErrInvalidTable)
+		}
+		if _, err := getTable(tx, to); err == nil {
+			return fmt.Errorf("%s: %w", to, ErrTableExists)
+		}
+		if err := tx.Bucket(bucketTables).Delete(tableKey(k)); err != nil {
+			return err
+		}
+		t.Key, t.LastDDL, t.Modified = to, s.now(), s.now()
+		return putTable(tx, t)
+	})
+	return t, err
+}

@@ -1,0 +1,23 @@
+package store
+
+import "errors"
+
+// Errors callers tell apart with errors.Is; each is wrapped with the object's name.
+var (
+	ErrNoSuchTable        = errors.New("table not found")
+	ErrTableExists        = errors.New("table already exists")
+	ErrNoSuchPartition    = errors.New("partition not found")
+	ErrPartitionExists    = errors.New("partition already exists")
+	ErrInvalidPartition   = errors.New("invalid partition spec")
+	ErrInvalidTable       = errors.New("invalid table definition")
+	ErrNoSuchUpload       = errors.New("session not found")
+	ErrUploadState        = errors.New("wrong session state")
+	ErrOverwriteForbidden = errors.New("overwrite is not allowed on transactional tables")
+	// ErrBadData marks rows that do not fit the table or a damaged byte stream.
+	ErrBadData = errors.New("bad data")
+	// ErrStorage marks a failed write of the disk below (full, for instance): the
+	// operation had no effect and the store stays usable.
+	ErrStorage = errors.New("storage failure")
+	// ErrTimestampRange marks a value that the asked-for Arrow layout cannot hold.
+	ErrTimestampRange = errors.New("value does not fit the Arrow form")
+)

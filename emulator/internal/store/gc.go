@@ -1,0 +1,102 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const segmentSuffix = ".seg"
+
+// discardSegments hands segments nothing refers to any more to the collector, or
+// marks them for the last reader to do so. Empty ids are passed over.
+func (s *Store) discardSegments(ids []string) {
+	s.mu.Lock()
+	for _, id := range ids {
+		switch {
+		case id == "":
+		case s.pins[id] > 0:
+			s.doomed[id] = true
+		default:
+			s.trash = append(s.trash, id)
+			delete(s.sound, id)
+		}
+	}
+	work := len(s.trash) > 0
+	s.mu.Unlock()
+	if work {
+		s.wakeCollector()
+	}
+}
+
+func (s *Store) wakeCollector() {
+	select {
+	case s.gcWake <- struct{}{}:
+	default:
+	}
+}
+
+// collect unlinks trash until Close. A file that cannot be removed is an orphan of
+// the next Open, which tries again and reports.
+func (s *Store) collect() {
+	defer close(s.gcDone)
+	for range s.gcWake {
+		s.mu.Lock()
+		ids, closed := s.trash, s.closed
+		s.trash = nil
+		s.mu.Unlock()
+		for _, id := range ids {
+			_ = s.fs.Remove(id + segmentSuffix)
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// removeOrphans unlinks segment files that neither a table nor an open session
+// lists: what a crash or a failed unlink left.
+func (s *Store) removeOrphans() error {
+	names, err := s.fs.List()
+	if err != nil {
+		return fmt.Errorf("list segments: %w", err)
+	}
+	live := map[string]bool{}
+	err = s.db.View(func(tx *bolt.Tx) error {
+		segs := tx.Bucket(bucketSegs)
+		if err := segs.ForEach(func(k, _ []byte) error {
+			var r segRecord
+			_, err := getJSON(segs, k, &r)
+			live[r.ID] = true
+			return err
+		}); err != nil {
+			return err
+		}
+		uploads := tx.Bucket(bucketUploads)
+		return uploads.ForEach(func(k, _ []byte) error {
+			var u Upload
+			if _, err := getJSON(uploads, k, &u); err != nil || u.Closed {
+				return err // a closed session's segments belong to its table
+			}
+			blocks, err := listBlocks(tx, u.ID)
+			for _, b := range blocks {
+				live[b.Segment] = true
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, ours := strings.CutSuffix(name, segmentSuffix)
+		if !ours || live[id] {
+			continue
+		}
+		if err := s.fs.Remove(name); err != nil && !isNotExist(err) {
+			return fmt.Errorf("remove orphaned segment: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// formatVersion of the catalogue file; docs/formats/store.md. Frozen per version.
+const formatVersion = "1"
+
+var (
+	bucketMeta    = []byte("meta")
+	bucketTables  = []byte("tables")  // project 0 schema 0 name → Table
+	bucketParts   = []byte("parts")   // table id 0 value 0 value … → partRecord
+	bucketSegs    = []byte("segs")    // part id, sequence → segRecord
+	bucketUploads = []byte("uploads") // upload id → Upload
+	bucketBlocks  = []byte("blocks")  // upload id 0 block id → blockRecord
+)
+
+// DefaultUploadTTL is the life of upload sessions (the service's 24 h).
+const DefaultUploadTTL = 24 * time.Hour
+
+// Options configure Open. The zero value of every field but Dir is usable.
+type Options struct {
+	// Dir holds the catalogue file and the segment folder; created if missing. One
+	// process at a time (the catalogue is locked; Open waits LockTimeout).
+	Dir string
+	// Discard keeps no rows: segments are verified and counted as they come, then
+	// forgotten, and nothing is fsynced. For benchmarks of what feeds the store.
+	Discard bool
+	// FS replaces the segment folder's file system, for tests; nil = Dir/segments.
+	FS FS
+	// Now is the clock; nil = time.Now.
+	Now func() time.Time
+	// UploadTTL is the life of an upload session; 0 = DefaultUploadTTL.
+	UploadTTL time.Duration
+	// LockTimeout bounds the wait for another process's lock; 0 = 5 s.
+	LockTimeout time.Duration
+}
+
+// Store is the tables of one endpoint. Create with Open, end with Close.
+type Store struct {
+	opt Options
+	db  *bolt.DB
+	fs  FS
+
+	// mu guards the fields below. Never held over file or catalogue I/O, save the
+	// read transaction of Snapshot and the mapping of a segment.
+	mu     sync.Mutex
+	pins   map[string]int      // segments in use by snapshots
+	doomed map[string]bool     // unreferenced, still pinned
+	open   map[string]*mapping // mapped segments; every one is pinned
+	sound  map[string]bool     // segments whose checksums were seen to hold
+	trash  []string            // to unlink
+	closed bool
+
+	gcWake chan struct{} // capacity 1: a pending wake-up is enough
+	gcDone chan struct{}
+}
+
+// Open opens or creates the store in opt.Dir, removes files no table or session
+// refers to (what a crash left) and expired sessions, and starts the collector.
+// An unknown format version is an error.
+func Open(opt Options) (*Store, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.UploadTTL == 0 {
+		opt.UploadTTL = DefaultUploadTTL
+	}
+	if opt.LockTimeout == 0 {
+		opt.LockTimeout = 5 * time.Second
+	}
+	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("create store folder: %w", err)
+	}
+	if opt.FS == nil {
+		fs, err := DirFS(filepath.Join(opt.Dir, "segments"))
+		if err != nil {
+			return nil, err
+		}
+		opt.FS = fs
+	}
+	db, err := bolt.Open(filepath.Join(opt.Dir, "catalogue.db"), 0o644, &bolt.Options{
+		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
+	}
+	s := &Store{
+		opt: opt, db: db, fs: opt.FS,
+		pins: map[string]int{}, doomed: map[string]bool{}, open: map[string]*mapping{}, sound: map[string]bool{},
+		gcWake: make(chan struct{}, 1), gcDone: make(chan struct{}),
+	}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	go s.collect()
+	return s, nil
+}
+
+// prepare creates the buckets, checks the version, drops expired sessions and
+// removes orphaned files.
+func (s *Store) prepare() error {
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		for _, b := range [][]byte{bucketMeta, bucketTables, bucketParts, bucketSegs, bucketUploads, bucketBlocks} {
+			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+				return err
+			}
+		}
+		meta := tx.Bucket(bucketMeta)
+		switch v := meta.Get([]byte("version")); {
+		case v == nil:
+			return meta.Put([]byte("version"), []byte(formatVersion))
+		case string(v) != formatVersion:
+			return fmt.Errorf("format version %q, this program knows %q", v, formatVersion)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("prepare catalogue: %w", err)
+	}
+	if _, err := s.ExpireUploads(); err != nil {
+		return err
+	}
+	return s.removeOrphans()
+}
+
+// Close ends the collector and closes the files. Snapshots must be released
+// before; mappings still pinned are left to the process's end, so that a late
+// reader cannot crash it.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.wakeCollector()
+	<-s.gcDone
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("close catalogue: %w", err)
+	}
+	return nil
+}
+
+// Discards reports whether the store keeps nothing.
+func (s *Store) Discards() bool { return s.opt.Discard }
+
+func (s *Store) now() time.Time { return s.opt.Now().UTC() }
+
+// update runs one durable catalogue transaction. Failures of bbolt itself come
+// back as ErrStorage; fn's own errors as they are.
+func (s *Store) update(fn func(tx *bolt.Tx) error) error {
+	var inner error
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		inner = fn(tx)
+		return inner
+	})
+	if err != nil && inner == nil {
+		return fmt.Errorf("commit catalogue: %w: %w", ErrStorage, err)
+	}
+	return err
+}
+
+func putJSON(b *bolt.Bucket, key []byte, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode catalogue entry: %w", err)
+	}
+	return b.Put(key, data)
+}
+
+// getJSON reports false when the key is absent.
+func getJSON(b *bolt.Bucket, key []byte, v any) (bool, error) {
+	data := b.Get(key)
+	if data == nil {
+		return false, nil
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return true, fmt.Errorf("decode catalogue entry %q: %w", key, err)
+	}
+	return true, nil
+}
+
+func key64(parts ...uint64) []byte {
+	k := make([]byte, 0, 8*len(parts))
+	for _, p := range parts {
+		k = binary.BigEndian.AppendUint64(k, p)
+	}
+	return k
+}

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// DefaultSchema is the schema name used when a two-level name is given; an empty
+// schema and "default" are the same place.
+const DefaultSchema = "default"
+
+// Key names a table. Build it with NewKey, which folds case; the zero value names
+// nothing.
+type Key struct {
+	Project, Schema, Name string
+}
+
+// NewKey folds the three names to lower case; an empty schema is DefaultSchema.
+func NewKey(project, schema, name string) Key {
+	if schema == "" {
+		schema = DefaultSchema
+	}
+	return Key{strings.ToLower(project), strings.ToLower(schema), strings.ToLower(name)}
+}
+
+// String returns project.name, or project.schema.name outside the default schema.
+func (k Key) String() string {
+	if k.Schema == DefaultSchema {
+		return k.Project + "." + k.Name
+	}
+	return k.Project + "." + k.Schema + "." + k.Name
+}
+
+// Column is a data or partition column.
+type Column struct {
+	// ID is stable over renames and reorderings and never reused within a table;
+	// rows are stored under it. Zero when creating: the store numbers from 1.
+	ID int
+	// Name in lower case.
+	Name     string
+	Type     types.Type
+	Nullable bool
+	Comment  string
+	// Default is the default value's text, nil for none; only shown, never applied.
+	Default *string `json:",omitempty"`
+}
+
+// Table is one table's definition and counters: a value, the caller's own copy.
+type Table struct {
+	// ID is unique for all time; a table dropped and created again has a new one.
+	ID  string
+	Key Key
+	// Columns are the data columns in table order; PartitionColumns come apart,
+	// empty for an unpartitioned table.
+	Columns          []Column
+	PartitionColumns []Column
+	Comment          string
+	Owner            string
+	// Lifecycle in days, 0 for none.
+	Lifecycle     int
+	Transactional bool
+	// PrimaryKey column names, empty for none; with Transactional a Delta table.
+	PrimaryKey []string
+	// Properties are the remaining TBLPROPERTIES, kept as given.
+	Properties map[string]string `json:",omitempty"`
+	// SchemaVersion counts changes of the columns, from 0.
+	SchemaVersion int
+	// NextColumnID is the smallest column ID never used.
+	NextColumnID int
+	// Created, Modified (definition or data), LastDDL and LastDataModified in UTC.
+	Created, Modified, LastDDL, LastDataModified time.Time
+	// Rows and Bytes over all partitions. Filled by the store when it returns a
+	// table, ignored in arguments.
+	Rows, Bytes int64
+	// History holds the data columns of every schema version, by version.
+	History [][]Column
+}
+
+// Partitioned reports whether the table has partition columns.
+func (t Table) Partitioned() bool { return len(t.PartitionColumns) > 0 }
+
+// ColumnIndex returns the position of a data column by name in any case, -1 if
+// there is none.
+func (t Table) ColumnIndex(name string) int { return columnIndex(t.Columns, name) }
+
+func columnIndex(cols []Column, name string) int {
+	for i, c := range cols {
+		if strings.EqualFold(c.Name, name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Spec orders the pairs of spec by the table's partition columns and checks them.
+// With partial, trailing partition columns may be missing (a filter). Errors wrap
+// ErrInvalidPartition.
+func (t Table) Spec(spec types.PartitionSpec, partial bool) (types.PartitionSpec, error) {
+	if len(spec) > len(t.PartitionColumns) || !partial && len(spec) < len(t.PartitionColumns) {
+		return nil, fmt.Errorf("table %s has %d partition columns, %q names %d: %w",
+			t.Key, len(t.PartitionColumns), spec, len(spec), ErrInvalidPartition)
+	}
+	out := make(types.PartitionSpec, 0, len(spec))
+	for _, c := range t.PartitionColumns {
+		v, ok := spec.Value(c.Name)
+		if !ok {
+			break
+		}
+		out = append(out, types.PartitionValue{Column: c.Name, Value: v})
+	}
+	if len(out) != len(spec) {
+		return nil, fmt.Errorf("table %s: %q does not name its leading partition columns: %w", t.Key, spec, ErrInvalidPartition)
+	}
+	for _, v := range out {
+		if v.Value == "" || len(v.Value) > maxPartitionValue || strings.ContainsRune(v.Value, 0) || !utf8.ValidString(v.Value) {
+			return nil, fmt.Errorf("table %s: bad value of %s: %w", t.Key, v.Column, ErrInvalidPartition)
+		}
+	}
+	return out, nil
+}
+
+// Partition is one partition, or the whole of an unpartitioned table (empty Spec).
+type Partition struct {
+	Spec types.PartitionSpec
+	// Created, Modified (data) and LastDDL in UTC.
+	Created, Modified, LastDDL time.Time
+	Rows, Bytes                int64
+}
+
+const (
+	maxNameBytes      = 128
+	maxColumns        = 1200
+	maxPartitionValue = 255
+)
+
+// normalize checks a definition and fills what the store assigns.
+func (t *Table) normalize() error {
+	if t.Key.Project == "" || t.Key.Schema == "" || !validName(t.Key.Name) {
+		return fmt.Errorf("table name %q: %w", t.Key, ErrInvalidTable)
+	}
+	t.Key = NewKey(t.Key.Project, t.Key.Schema, t.Key.Name)
+	if len(t.Columns) == 0 || len(t.Columns)+len(t.PartitionColumns) > maxColumns {
+		return fmt.Errorf("table %s with %d columns: %w", t.Key, len(t.Columns), ErrInvalidTable)
+	}
+	seen := map[string]bool{}
+	t.NextColumnID = max(t.NextColumnID, 1)
+	for _, cols := range [][]Column{t.Columns, t.PartitionColumns} {
+		for i := range cols {
+			c := &cols[i]
+			c.Name = strings.ToLower(c.Name)
+			if !validName(c.Name) || seen[c.Name] {
+				return fmt.Errorf("table %s, column %q: bad or repeated name: %w", t.Key, c.Name, ErrInvalidTable)
+			}
+			seen[c.Name] = true
+			if c.Type.Kind == 0 {
+				return fmt.Errorf("table %s, column %s has no type: %w", t.Key, c.Name, ErrInvalidTable)
+			}
+			if c.ID == 0 {
+				c.ID = t.NextColumnID
+				t.NextColumnID++
+			}
+			t.NextColumnID = max(t.NextColumnID, c.ID+1)
+		}
+	}
+	return t.checkKeys()
+}
+
+func (t *Table) checkKeys() error {
+	for _, c := range t.PartitionColumns {
+		switch c.Type.Kind {
+		case types.TinyInt, types.SmallInt, types.Int, types.BigInt, types.Char, types.Varchar, types.String,
+			types.Date, types.Datetime, types.Timestamp, types.TimestampNTZ:
+		default:
+			return fmt.Errorf("table %s, partition column %s of type %s: %w", t.Key, c.Name, c.Type, ErrInvalidTable)
+		}
+	}
+	for i, name := range t.PrimaryKey {
+		k := t.ColumnIndex(name)
+		if k < 0 {
+			return fmt.Errorf("table %s, primary key column %q: %w", t.Key, name, ErrInvalidTable)
+		}
+		t.PrimaryKey[i] = t.Columns[k].Name
+	}
+	return nil
+}
+
+func validName(s string) bool {
+	return s != "" && len(s) <= maxNameBytes && utf8.ValidString(s) && !strings.ContainsAny(s, "\x00./`'\"")
+}

@@ -3,6 +3,7 @@ package archtest
 // goroutines lists the hand-written, non-test files that may hold `go` statements, each with who waits for them.
 // Prefer errgroup or WaitGroup.Go, which need no entry.
 var goroutines = map[string]string{
+	"client/session.go":                    "the receiver of one stream; serve waits for received",
 	"client/writer.go":                     "the writer's loop; NewWriter and Close wait for ready or done",
 	"emulator/internal/sql/source.go":      "the reader ahead of DuckDB; stop cancels it and waits for done",
 	"emulator/internal/store/store.go":     "the collector of dropped segments; Close stops it and waits for gcDone",

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -116,12 +117,14 @@ func (c *Client) lookUpTunnel(ctx context.Context, project string) (*url.URL, er
 		return nil, err
 	}
 	// The answer is "host:port" with the scheme of the service endpoint (maxcompute-protocol.md 4.2).
-	text := c.rest.Scheme + "://" + strings.TrimSpace(string(r.body))
-	if err := checkBase("tunnel endpoint", text, false); err != nil {
-		return nil, apierr.Wrap(err, apierr.BackendUnavailable, "the service named no usable tunnel endpoint").With("project", project)
+	host := strings.TrimSpace(string(r.body))
+	if !hostPort.MatchString(host) {
+		return nil, apierr.New(apierr.BackendUnavailable, "look up tunnel endpoint: the service named none").With("project", project)
 	}
-	return url.Parse(text)
+	return &url.URL{Scheme: c.rest.Scheme, Host: host}, nil
 }
+
+var hostPort = regexp.MustCompile(`^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$`)
 
 // resolve fills in the configured project and schema and refuses names that no path or statement can hold.
 func (c *Client) resolve(n table.Name) (table.Name, error) {

@@ -1,0 +1,514 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"google.golang.org/grpc/codes"
+
+	"github.com/sluice-io/sluice/client"
+	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
+	"github.com/sluice-io/sluice/internal/testkit"
+)
+
+var idSchema = arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, nil)
+
+func idBatch(alloc memory.Allocator, from, to int64) arrow.RecordBatch {
+	b := array.NewRecordBuilder(alloc, idSchema)
+	defer b.Release()
+	for id := from; id < to; id++ {
+		b.Field(0).(*array.Int64Builder).Append(id)
+	}
+	return b.NewRecordBatch()
+}
+
+func sequence(from, to int64) []int64 {
+	var out []int64
+	for id := from; id < to; id++ {
+		out = append(out, id)
+	}
+	return out
+}
+
+func openWriter(t testing.TB, c *client.Client, cfg client.WriterConfig) *client.Writer {
+	t.Helper()
+	cfg.Run, cfg.Output = "r", client.TablePath("odps://p/tables/t")
+	if cfg.Allocator == nil {
+		cfg.Allocator = testkit.Allocator(t)
+	}
+	w, err := c.NewWriter(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("NewWriter: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return w
+}
+
+// writeIDs writes ids in Arrow batches of size rows.
+func writeIDs(t testing.TB, w *client.Writer, alloc memory.Allocator, from, to, size int64) {
+	t.Helper()
+	for ; from < to; from += size {
+		rec := idBatch(alloc, from, min(to, from+size))
+		err := w.WriteArrow(rec)
+		rec.Release()
+		if err != nil {
+			t.Fatalf("WriteArrow of rows from %d: %v", from, err)
+		}
+	}
+}
+
+func seal(t testing.TB, w *client.Writer, want int64) {
+	t.Helper()
+	sealed, err := w.Seal(t.Context())
+	if err != nil {
+		t.Fatalf("Seal: %v", err)
+	}
+	if sealed.Rows != want || sealed.Run.GetState() != sluicev1.RunState_RUN_STATE_COMMITTED {
+		t.Errorf("Seal = %+v, want %d rows, committed", sealed, want)
+	}
+}
+
+func checkRows(t testing.TB, f *fakeServer, want []int64) {
+	t.Helper()
+	if got := f.content(); !slices.Equal(got, want) {
+		t.Errorf("the slice holds %d rows, want %d; first difference at %d", len(got), len(want), firstDifference(got, want))
+	}
+}
+
+func firstDifference(a, b []int64) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+func TestWriterDeliversArrowBatches(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 20_000, 7_000)
+	seal(t, w, 20_000)
+	checkRows(t, f, sequence(0, 20_000))
+	if p := w.Progress(); p.Written != 20_000 || p.Durable != 20_000 || p.HeldBytes != 0 || p.Resumes != 0 {
+		t.Errorf("Progress = %+v", p)
+	}
+	if again, err := w.Seal(t.Context()); err != nil || again.Rows != 20_000 {
+		t.Errorf("a second Seal = %+v, %v", again, err)
+	}
+	for i, size := range f.messages {
+		if size > 20<<10 {
+			t.Errorf("message %d has %d bytes, the best size is 16 KiB", i, size)
+		}
+	}
+}
+
+func TestWriterDefinesSchemasItLearnsLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script { return script{cutAfter: 2 * n} }
+		w := openWriter(t, f.dial(t), client.WriterConfig{Allocator: memory.DefaultAllocator})
+		writeIDs(t, w, memory.DefaultAllocator, 0, 8_000, 500)
+		seal(t, w, 8_000)
+		checkRows(t, f, sequence(0, 8_000))
+	})
+}
+
+// Streams break after every possible number of batches, with some rows durable and some not.
+func TestWriterResumesWithoutLossOrDoubling(t *testing.T) {
+	for seed := range uint64(12) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			f := newFake()
+			f.script = func(n int) script {
+				if n > 12 {
+					return script{}
+				}
+				s := script{cutAfter: 1 + rng.IntN(5), durableStep: 1 + rng.IntN(3000), loseOpened: rng.IntN(4) == 0}
+				if rng.IntN(3) == 0 {
+					s.endWith = fault(codes.Unavailable, sluicev1.Reason_REASON_BACKEND_UNAVAILABLE, "resume")
+				}
+				return s
+			}
+			c := f.dial(t)
+			// gRPC does not free all it held for a broken connection, so no checked allocator here.
+			w := openWriter(t, c, client.WriterConfig{Schema: idSchema, Allocator: memory.DefaultAllocator})
+			writeIDs(t, w, memory.DefaultAllocator, 0, 30_000, 1+rng.Int64N(2000))
+			seal(t, w, 30_000)
+			checkRows(t, f, sequence(0, 30_000))
+			if f.streams < 2 {
+				t.Error("no stream broke: the test tests nothing")
+			}
+			for i := 1; i < len(f.opens); i++ {
+				a, b := f.opens[i-1], f.opens[i]
+				if b.GetWorkerId() != a.GetWorkerId() || b.GetWriterNumber() != a.GetWriterNumber() || b.GetOpenNumber() != a.GetOpenNumber()+1 || b.GetDurableSeen() < a.GetDurableSeen() {
+					t.Errorf("open %d is %v after %v", i, b, a)
+				}
+			}
+		})
+	}
+}
+
+func TestWriterSurvivesALostSealReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script { return script{loseSealed: n == 1} }
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema})
+		writeIDs(t, w, memory.DefaultAllocator, 0, 5_000, 1000)
+		seal(t, w, 5_000)
+		checkRows(t, f, sequence(0, 5_000))
+	})
+}
+
+func TestWriterGoesAwayWhenTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script { return script{goAwayAfter: 2, durableStep: 1500 * (n % 2)} }
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema})
+		for id := int64(0); id < 10_000; id += 1000 {
+			writeIDs(t, w, memory.DefaultAllocator, id, id+1000, 1000)
+			time.Sleep(2 * time.Second) // of the bubble's time: a step of the caller's own work
+		}
+		seal(t, w, 10_000)
+		checkRows(t, f, sequence(0, 10_000))
+		if w.Progress().Resumes < 2 {
+			t.Errorf("%d resumes, want at least 2", w.Progress().Resumes)
+		}
+	})
+}
+
+func TestRejectedRowsAreToldAndLeftOut(t *testing.T) {
+	f := newFake()
+	f.script = func(int) script { return script{bad: func(id int64) bool { return id == 3_500 || id == 3_501 }} }
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	var told []*client.RejectedError
+	for id := int64(0); id < 8_000; id += 1000 {
+		rec := idBatch(alloc, id, id+1000)
+		for err := w.WriteArrow(rec); err != nil; err = w.WriteArrow(rec) {
+			told = append(told, rejection(t, err))
+		}
+		rec.Release()
+	}
+	if _, err := w.Seal(t.Context()); err != nil {
+		told = append(told, rejection(t, err))
+	}
+	if len(told) != 1 {
+		t.Fatalf("%d rejections told, want 1", len(told))
+	}
+	r := told[0]
+	if r.FirstRow != 3_000 || r.Rows != 1_000 || r.RowErrorCount != 2 || r.RowErrors[0].GetRow() != 500 || !client.Is(r, sluicev1.Reason_REASON_TYPE_MISMATCH) {
+		t.Errorf("rejection = %+v", r)
+	}
+	if want := "rows 3000 to 3999 refused: TYPE_MISMATCH: rows do not fit; row 3500, column id: does not fit; row 3501, column id: does not fit"; r.Error() != want {
+		t.Errorf("text = %q, want %q", r.Error(), want)
+	}
+	seal(t, w, 7_000)
+	checkRows(t, f, append(sequence(0, 3_000), sequence(4_000, 8_000)...))
+}
+
+func rejection(t *testing.T, err error) *client.RejectedError {
+	t.Helper()
+	var r *client.RejectedError
+	if !errors.As(err, &r) {
+		t.Fatalf("error %v is no rejection", err)
+	}
+	return r
+}
+
+// Rows refused, streams cut, replies lost: all at once.
+func TestRejectionsAndCutsTogether(t *testing.T) {
+	for seed := range uint64(8) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 2))
+			f := newFake()
+			bad := func(id int64) bool { return id%2_000 == 700 }
+			f.script = func(n int) script {
+				s := script{bad: bad, durableStep: 900, loseSealed: n%3 == 0}
+				if n < 10 {
+					s.cutAfter = 1 + rng.IntN(6)
+				}
+				return s
+			}
+			w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: memory.DefaultAllocator})
+			told := 0
+			for id := int64(0); id < 20_000; id += 100 {
+				rec := idBatch(memory.DefaultAllocator, id, id+100)
+				for err := w.WriteArrow(rec); err != nil; err = w.WriteArrow(rec) {
+					rejection(t, err)
+					told++
+				}
+				rec.Release()
+			}
+			for {
+				_, err := w.Seal(t.Context())
+				if err == nil {
+					break
+				}
+				rejection(t, err)
+				told++
+			}
+			var want []int64
+			for id := int64(0); id < 20_000; id++ {
+				if id%2_000/100 != 7 {
+					want = append(want, id)
+				}
+			}
+			checkRows(t, f, want)
+			if told != 10 {
+				t.Errorf("%d rejections told, want 10", told)
+			}
+		})
+	}
+}
+
+func TestDamagedBatchIsSentOnceMore(t *testing.T) {
+	f := newFake()
+	f.script = func(int) script { return script{damage: true} }
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 3_000, 1000)
+	seal(t, w, 3_000)
+	checkRows(t, f, sequence(0, 3_000))
+}
+
+func TestFullReplayBufferWaitsThenFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake() // makes nothing durable by itself
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, ReplayBytes: 40_000})
+		writeIDs(t, w, memory.DefaultAllocator, 0, 20_000, 1000)
+		if p := w.Progress(); p.HeldBytes > 40_000 {
+			t.Errorf("%d bytes held, 40000 allowed", p.HeldBytes)
+		}
+		seal(t, w, 20_000)
+		checkRows(t, f, sequence(0, 20_000))
+		if !slices.Contains(f.log, "flush") || f.peak > 5_000 {
+			t.Errorf("log %v, at most %d rows undurable: want flushes and at most 5000", f.log, f.peak)
+		}
+	})
+}
+
+func TestFlushMakesDurable(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 2_500, 1000)
+	if durable, err := w.Flush(t.Context()); err != nil || durable != 2_500 {
+		t.Errorf("Flush = %d, %v, want 2500", durable, err)
+	}
+	if p := w.Progress(); p.HeldBytes != 0 || p.Durable != 2_500 {
+		t.Errorf("Progress after Flush = %+v", p)
+	}
+}
+
+func TestFlushTellsTheServersNo(t *testing.T) {
+	f := newFake()
+	f.script = func(int) script {
+		return script{refuseFlush: protoError(codes.ResourceExhausted, sluicev1.Reason_REASON_TOO_MANY_BLOCKS, "no", "none left")}
+	}
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 100, 100)
+	if _, err := w.Flush(t.Context()); !client.Is(err, sluicev1.Reason_REASON_TOO_MANY_BLOCKS) {
+		t.Errorf("Flush = %v, want TOO_MANY_BLOCKS", err)
+	}
+	seal(t, w, 100)
+}
+
+func TestFatalErrorsEndTheWriter(t *testing.T) {
+	for _, reason := range []sluicev1.Reason{sluicev1.Reason_REASON_SLICE_FENCED, sluicev1.Reason_REASON_DATA_MISMATCH, sluicev1.Reason_REASON_RUN_CLOSED} {
+		f := newFake()
+		f.script = func(int) script { return script{cutAfter: 1, endWith: fault(codes.Aborted, reason, "no")} }
+		alloc := testkit.Allocator(t)
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+		rec := idBatch(alloc, 0, 5_000) // three messages
+		if err := w.WriteArrow(rec); err != nil && !client.Is(err, reason) {
+			t.Errorf("WriteArrow = %v, want nil or %v", err, reason)
+		}
+		rec.Release()
+		if _, err := w.Seal(t.Context()); !client.Is(err, reason) {
+			t.Errorf("Seal = %v, want %v", err, reason)
+		}
+		rec = idBatch(alloc, 0, 1)
+		if err := w.WriteArrow(rec); !client.Is(err, reason) {
+			t.Errorf("WriteArrow = %v, want %v", err, reason)
+		}
+		rec.Release()
+	}
+}
+
+func TestOpenErrorsAreReturned(t *testing.T) {
+	f := newFake()
+	f.script = func(int) script {
+		return script{openError: fault(codes.NotFound, sluicev1.Reason_REASON_TABLE_NOT_FOUND, "no")}
+	}
+	_, err := f.dial(t).NewWriter(t.Context(), client.WriterConfig{Output: client.TableName("t")})
+	if !client.Is(err, sluicev1.Reason_REASON_TABLE_NOT_FOUND) {
+		t.Errorf("NewWriter = %v, want TABLE_NOT_FOUND", err)
+	}
+}
+
+func TestBusySliceIsWaitedForWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script {
+			if n < 4 {
+				return script{openError: fault(codes.AlreadyExists, sluicev1.Reason_REASON_SLICE_CONFLICT, "same")}
+			}
+			return script{}
+		}
+		c := f.dial(t)
+		if _, err := c.NewWriter(t.Context(), client.WriterConfig{Output: client.TableName("t")}); !client.Is(err, sluicev1.Reason_REASON_SLICE_CONFLICT) {
+			t.Errorf("NewWriter = %v, want SLICE_CONFLICT at once", err)
+		}
+		w := openWriter(t, c, client.WriterConfig{WaitBusy: time.Minute})
+		seal(t, w, 0)
+	})
+}
+
+func TestWriterGivesUpInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script {
+			if n > 1 {
+				return script{openError: errCut()}
+			}
+			return script{cutAfter: 1}
+		}
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, GiveUpAfter: time.Hour})
+		writeIDs(t, w, memory.DefaultAllocator, 0, 5_000, 1000)
+		start := time.Now()
+		_, err := w.Seal(t.Context())
+		if err == nil || time.Since(start) < time.Hour {
+			t.Errorf("Seal = %v after %v, want an error after an hour", err, time.Since(start))
+		}
+	})
+}
+
+func TestIdleWriterSendsHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema})
+		time.Sleep(5 * time.Minute)
+		seal(t, w, 0)
+		beats := 0
+		for _, what := range f.log {
+			if what == "heartbeat" {
+				beats++
+			}
+		}
+		if beats < 14 || beats > 16 || f.streams != 1 {
+			t.Errorf("%d heartbeats in 5 minutes on %d streams, want one every 20 s on one", beats, f.streams)
+		}
+	})
+}
+
+func TestSilentServerIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.script = func(n int) script { return script{silent: n == 1} }
+		w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema})
+		writeIDs(t, w, memory.DefaultAllocator, 0, 3_000, 1000)
+		time.Sleep(2 * time.Minute)
+		seal(t, w, 3_000)
+		checkRows(t, f, sequence(0, 3_000))
+		if f.streams != 2 {
+			t.Errorf("%d streams, want 2", f.streams)
+		}
+	})
+}
+
+func TestAbortDropsTheSlice(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 3_000, 1000)
+	if err := w.Abort(t.Context(), "no longer wanted"); err != nil {
+		t.Fatalf("Abort: %v", err)
+	}
+	if !f.aborted {
+		t.Error("the server was not told")
+	}
+	if _, err := w.Seal(t.Context()); !client.Is(err, sluicev1.Reason_REASON_WRITER_CLOSED) {
+		t.Errorf("Seal after Abort = %v, want WRITER_CLOSED", err)
+	}
+}
+
+func TestCloseSealsNothing(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 3_000, 1000)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if f.sealed {
+		t.Error("Close sealed the slice")
+	}
+	rec := idBatch(alloc, 0, 1)
+	defer rec.Release()
+	if err := w.WriteArrow(rec); !client.Is(err, sluicev1.Reason_REASON_WRITER_CLOSED) {
+		t.Errorf("WriteArrow after Close = %v, want WRITER_CLOSED", err)
+	}
+}
+
+func TestEndedContextEndsTheWriter(t *testing.T) {
+	f := newFake()
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := f.dial(t).NewWriter(ctx, client.WriterConfig{Run: "r", Output: client.TableName("t"), Schema: idSchema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	cancel()
+	if _, err := w.Seal(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("Seal = %v, want context.Canceled", err)
+	}
+}
+
+func TestColumnsAndRowsOfTheWire(t *testing.T) {
+	f := newFake()
+	w := openWriter(t, f.dial(t), client.WriterConfig{})
+	cols := &sluicev1.ColumnBatch{Columns: []*sluicev1.ColumnData{{Data: []byte{7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0}}}}
+	if err := w.WriteColumns(2, cols); err != nil {
+		t.Fatal(err)
+	}
+	list := &sluicev1.RowList{Rows: []*sluicev1.Row{{Values: []*sluicev1.Value{{Kind: &sluicev1.Value_Integer{Integer: 9}}}}}}
+	if err := w.WriteRows(list); err != nil {
+		t.Fatal(err)
+	}
+	seal(t, w, 3)
+	checkRows(t, f, []int64{7, 8, 9})
+}
+
+func TestRowLargerThanAMessageIsRefusedHere(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Allocator: alloc})
+	schema := arrow.NewSchema([]arrow.Field{{Name: "s", Type: arrow.BinaryTypes.String}}, nil)
+	b := array.NewRecordBuilder(alloc, schema)
+	defer b.Release()
+	b.Field(0).(*array.StringBuilder).Append(string(make([]byte, 2<<20)))
+	rec := b.NewRecordBatch()
+	defer rec.Release()
+	if err := w.WriteArrow(rec); !client.Is(err, sluicev1.Reason_REASON_MESSAGE_TOO_LARGE) {
+		t.Errorf("WriteArrow = %v, want MESSAGE_TOO_LARGE", err)
+	}
+}

@@ -63,10 +63,10 @@ func (e *Engine) Close() error {
 	return err
 }
 
-// Query runs one SELECT over tables. With target, the result's columns are cast to those
+// Query runs one SELECT over tables. With target, the result's columns are cast to its
 // types, by position. The error is an *Error or a *ddl.Error where the query is at fault.
 // The caller closes the rows.
-func (e *Engine) Query(ctx context.Context, tables Tables, text string, target []types.Type) (*Rows, error) {
+func (e *Engine) Query(ctx context.Context, tables Tables, text string, target *Target) (*Rows, error) {
 	translated, err := translate(text)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (s *session) table(i int) string {
 	return quoteName(s.prefix + " table " + strconv.Itoa(i))
 }
 
-func (s *session) run(ctx context.Context, tables Tables, text string, target []types.Type) (*Rows, error) {
+func (s *session) run(ctx context.Context, tables Tables, text string, target *Target) (*Rows, error) {
 	p, err := s.parse(ctx, text)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (s *session) run(ctx context.Context, tables Tables, text string, target []
 	}
 	rows := &Rows{session: s, reader: reader}
 	if target != nil {
-		rows.columns = named(found, target)
+		rows.columns = named(found, target.Types)
 		return rows, nil
 	}
 	if rows.columns, err = p.resultColumns(found, reader.Schema(), columns); err != nil {
@@ -274,19 +274,24 @@ func (s *session) copyTable(ctx context.Context, relation Relation, used []int, 
 }
 
 // casts wraps a query so that its columns get the target types.
-func casts(query string, found []described, target []types.Type) (string, error) {
-	if len(found) != len(target) {
+func casts(query string, found []described, target *Target) (string, error) {
+	n := len(target.Types)
+	if len(found) != n {
 		return "", &Error{
 			Code: codeSemantic, Pos: ddl.Pos{Line: 1, Column: 1},
-			Message: fmt.Sprintf("Semantic analysis exception - the query gives %d columns where the table takes %d", len(found), len(target)),
+			Message: fmt.Sprintf("Semantic analysis exception - the query gives %d columns where the table takes %d", len(found), n),
 		}
 	}
-	names, exprs := make([]string, len(target)), make([]string, len(target))
-	for i, t := range target {
+	names, exprs := make([]string, n), make([]string, n)
+	for i, t := range target.Types {
 		names[i] = "c" + strconv.Itoa(i)
 		exprs[i] = castTo(names[i], found[i].duck, t)
 	}
-	return "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names, ", ") + ")", nil
+	out := "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names, ", ") + ")"
+	if target.GroupBy > 0 {
+		out += " ORDER BY " + strings.Join(names[n-target.GroupBy:], ", ")
+	}
+	return out, nil
 }
 
 func named(found []described, target []types.Type) []Column {

@@ -85,7 +85,11 @@ func table(t *testing.T, columns string, batches ...string) fakeTable {
 // run returns a result as "name type" lines and as JSON rows.
 func run(t *testing.T, e *Engine, tables Tables, query string, target ...types.Type) (columns []string, rows []string, err error) {
 	t.Helper()
-	r, err := e.Query(t.Context(), tables, query, target)
+	var to *Target
+	if target != nil {
+		to = &Target{Types: target}
+	}
+	r, err := e.Query(t.Context(), tables, query, to)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -46,6 +46,14 @@ type Column struct {
 	Type types.Type
 }
 
+// Target is where the columns of a query go.
+type Target struct {
+	// Types to cast the columns to, by position.
+	Types []types.Type
+	// GroupBy is how many of the last columns rows come grouped by.
+	GroupBy int
+}
+
 // Tables finds the tables that a query names.
 type Tables interface {
 	// Open pins the rows of a table as they are now. name has one to three parts, as

@@ -8,7 +8,7 @@ import (
 
 // translate rewrites the words in which MaxCompute's dialect differs from DuckDB's: names
 // in back-ticks, strings in either quote with backslash escapes, numbers with a type
-// suffix, the type DATETIME. Everything else stays as it is.
+// suffix, the type DATETIME, the constructor ARRAY(…). Everything else stays as it is.
 func translate(source string) (string, error) {
 	tokens, err := ddl.Tokens(source)
 	if err != nil {
@@ -31,6 +31,8 @@ func translate(source string) (string, error) {
 			out.WriteString(number(tok.Text))
 		case tok.Is("DATETIME") && isType(tokens, i):
 			out.WriteString("TIMESTAMP_MS")
+		case tok.Is("ARRAY") && i+1 < len(tokens) && tokens[i+1].Is("("):
+			out.WriteString("list_value")
 		default:
 			out.WriteString(source[tok.Start:tok.End])
 		}

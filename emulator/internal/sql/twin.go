@@ -6,8 +6,6 @@ import (
 	"context"
 
 	"github.com/apache/arrow-go/v18/arrow"
-
-	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
 // Built says whether this program can answer queries.
@@ -23,7 +21,7 @@ func New() *Engine { return &Engine{} }
 func (*Engine) Close() error { return nil }
 
 // Query refuses with ErrNotBuilt.
-func (*Engine) Query(context.Context, Tables, string, []types.Type) (*Rows, error) {
+func (*Engine) Query(context.Context, Tables, string, *Target) (*Rows, error) {
 	return nil, ErrNotBuilt
 }
 

@@ -1,0 +1,239 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/auth"
+	"github.com/sluice-io/sluice/emulator/internal/rest"
+	"github.com/sluice-io/sluice/emulator/internal/sql"
+	"github.com/sluice-io/sluice/emulator/internal/store"
+)
+
+const (
+	// idleTimeout reaps keep-alive connections: one client leaks one per call.
+	idleTimeout       = 60 * time.Second
+	readHeaderTimeout = 30 * time.Second
+	// shutdownGrace is how long Close lets running requests end by themselves.
+	shutdownGrace = 3 * time.Second
+	// expiryInterval is how often sessions past their life are dropped.
+	expiryInterval = 10 * time.Minute
+)
+
+// SQLBuilt says whether this program can run SELECT and INSERT: they need DuckDB, that is
+// cgo and the build tag duckdb_arrow.
+const SQLBuilt = sql.Built
+
+// Options configure New. The zero value is a server on a free port of the loopback
+// interface, for any project, without checks of signatures, in a folder that Close removes.
+type Options struct {
+	// Listen is the TCP address; empty means 127.0.0.1:0.
+	Listen string
+	// DataDir is the folder of catalogue and rows, created if missing, used by one process
+	// at a time. Empty means a temporary one, removed by Close.
+	DataDir string
+	// Projects that exist; requests for others are answered NoSuchProject. Empty means
+	// that every name is a project.
+	Projects []string
+	// Discard checks uploaded rows and keeps none. For benchmarks.
+	Discard bool
+	// AccessID and AccessKey, if the id is not empty, are the only keys whose signatures
+	// are accepted. Otherwise no signature is looked at.
+	AccessID, AccessKey string
+	// IgnoreBlockVersion lets a block that is uploaded later replace an earlier one
+	// whatever their versions say, as a deployment without block_version does.
+	IgnoreBlockVersion bool
+	// Logger takes one line per request; nil means none.
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server is one endpoint. Create it with New; safe for concurrent use.
+type Server struct {
+	opt       Options
+	log       *slog.Logger
+	listener  net.Listener
+	http      *http.Server
+	store     *store.Store
+	engine    *sql.Engine
+	instances *rest.Instances
+	rest      http.Handler
+	tunnel    http.Handler
+	verifier  *auth.Verifier
+	tempDir   string // to remove; empty when the folder is the caller's
+
+	requests sync.WaitGroup  // handlers that run
+	loops    sync.WaitGroup  // the accept loop and the expiry loop
+	base     context.Context // ends with Close; the parent of every request's
+	stop     context.CancelFunc
+
+	startOnce, closeOnce sync.Once
+	closeErr             error
+	serveErr             chan error // capacity 1: the accept loop's error, if it fails
+}
+
+// New opens the store and binds the address. Connections are accepted from Start or Serve
+// on. The caller closes the server, also if neither is called.
+func New(opt Options) (_ *Server, err error) {
+	s := &Server{opt: opt, log: opt.Logger, serveErr: make(chan error, 1)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.opt.Now == nil {
+		s.opt.Now = time.Now
+	}
+	if s.opt.Listen == "" {
+		s.opt.Listen = "127.0.0.1:0"
+	}
+	s.base, s.stop = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := s.openStore(); err != nil {
+		return nil, err
+	}
+	s.wire()
+	if s.listener, err = net.Listen("tcp", s.opt.Listen); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) openStore() error {
+	dir := s.opt.DataDir
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "maxcompute-endpoint-")
+		if err != nil {
+			return fmt.Errorf("create data folder: %w", err)
+		}
+		s.tempDir, dir = temp, temp
+	}
+	opened, err := store.Open(store.Options{Dir: dir, Discard: s.opt.Discard, Now: s.opt.Now})
+	if err != nil {
+		return fmt.Errorf("open data folder: %w", err)
+	}
+	s.store = opened
+	results := filepath.Join(dir, "results")
+	if err := os.RemoveAll(results); err != nil { // what a crash left
+		return fmt.Errorf("clear results: %w", err)
+	}
+	if err := os.MkdirAll(results, 0o755); err != nil {
+		return fmt.Errorf("create results folder: %w", err)
+	}
+	s.engine = sql.New()
+	s.instances = rest.NewInstances(rest.InstancesOptions{Store: s.store, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
+	return nil
+}
+
+// wire puts the handlers together.
+func (s *Server) wire() {
+	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects})
+	s.tunnel = s.newTunnel()
+	if s.opt.AccessID != "" {
+		s.verifier = &auth.Verifier{AccessID: s.opt.AccessID, AccessKey: s.opt.AccessKey, Mounts: []string{mount}, Now: s.opt.Now}
+	}
+	s.http = &http.Server{
+		Handler:           http.HandlerFunc(s.serveHTTP),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		BaseContext:       func(net.Listener) context.Context { return s.base },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// Addr is the address that the server listens on, host:port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Endpoint is the URL that clients are configured with.
+func (s *Server) Endpoint() string { return "http://" + s.Addr() + mount }
+
+// Start accepts connections in the background, until Close.
+func (s *Server) Start() {
+	s.startOnce.Do(func() {
+		s.loops.Go(func() {
+			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				s.serveErr <- fmt.Errorf("accept connections: %w", err)
+			}
+		})
+		s.loops.Go(s.expire)
+	})
+}
+
+// Serve accepts connections until ctx ends or the listener fails, and closes the server.
+func (s *Server) Serve(ctx context.Context) error {
+	s.Start()
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-s.base.Done():
+	case err = <-s.serveErr:
+	}
+	return errors.Join(err, s.Close())
+}
+
+// expire drops old sessions now and then.
+func (s *Server) expire() {
+	tick := time.NewTicker(expiryInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.base.Done():
+			return
+		case <-tick.C:
+			if n, err := s.store.ExpireUploads(); err != nil || n > 0 {
+				s.log.InfoContext(s.base, "expired upload sessions", "sessions", n, "err", err)
+			}
+		}
+	}
+}
+
+// Close stops accepting, lets running requests end for a moment and then cuts them off,
+// ends the SQL tasks and closes the store. It waits for everything; a second call returns
+// what the first did.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Server) close() error {
+	var errs []error
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		err := s.http.Shutdown(ctx)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.stop() // handlers that look at their context end
+			err = s.http.Close()
+		}
+		errs = append(errs, err)
+	}
+	s.stop()
+	if s.listener != nil {
+		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.loops.Wait()
+	s.requests.Wait()
+	if s.instances != nil {
+		errs = append(errs, s.instances.Close(), s.engine.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.tempDir != "" {
+		errs = append(errs, os.RemoveAll(s.tempDir))
+	}
+	return errors.Join(errs...)
+}

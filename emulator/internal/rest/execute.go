@@ -1,0 +1,217 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/sql"
+	"github.com/sluice-io/sluice/emulator/internal/store"
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// executor runs parsed statements against the store.
+type executor struct {
+	store  *store.Store
+	engine *sql.Engine
+	dir    string // for results
+}
+
+// job is one statement with what it runs in.
+type job struct {
+	id       string
+	project  string
+	settings map[string]string
+	script   *ddl.Script
+}
+
+// key resolves a table's name: of two parts the first is the schema if the session works
+// with schemas, else the project.
+func (j *job) key(name []string) store.Key {
+	schema := j.settings["odps.default.schema"]
+	switch len(name) {
+	case 1:
+		return store.NewKey(j.project, schema, name[0])
+	case 2:
+		if strings.EqualFold(j.settings["odps.namespace.schema"], "true") {
+			return store.NewKey(j.project, name[0], name[1])
+		}
+		return store.NewKey(name[0], "", name[1])
+	default:
+		return store.NewKey(name[0], name[1], name[2])
+	}
+}
+
+// run executes a job. The result is nil but for a SELECT.
+func (x *executor) run(ctx context.Context, j *job) (*Result, error) {
+	switch s := j.script.Statement.(type) {
+	case nil:
+		return nil, nil
+	case *ddl.Query:
+		return x.query(ctx, j, s)
+	case *ddl.Insert:
+		return nil, x.insert(ctx, j, s)
+	case *ddl.CreateTable:
+		return nil, x.createTable(ctx, j, s)
+	case *ddl.DropTable:
+		return nil, x.store.DropTable(j.key(s.Table.Parts), s.IfExists)
+	case *ddl.AddPartitions:
+		return nil, x.addPartitions(j, s)
+	case *ddl.DropPartitions:
+		return nil, x.dropPartitions(j, s)
+	case *ddl.Truncate:
+		return nil, x.truncate(j, s)
+	default:
+		return nil, fmt.Errorf("statement %T is not known", s)
+	}
+}
+
+func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) error {
+	t := store.Table{Key: j.key(s.Table.Parts), Comment: s.Comment, Owner: owner, Lifecycle: max(s.Lifecycle, 0), PrimaryKey: s.PrimaryKey}
+	if s.Query != nil {
+		return x.createAs(ctx, j, s, t)
+	}
+	if s.Like != nil {
+		model, err := x.store.Table(j.key(s.Like.Parts))
+		if err != nil {
+			return err
+		}
+		t.Columns, t.PartitionColumns, t.PrimaryKey, t.Transactional, t.Properties = model.Columns, model.PartitionColumns, model.PrimaryKey, model.Transactional, model.Properties
+	}
+	var err error
+	if s.Like == nil {
+		if t.Columns, err = columns(s.Columns, s.PrimaryKey); err != nil {
+			return err
+		}
+		if t.PartitionColumns, err = columns(s.PartitionedBy, nil); err != nil {
+			return err
+		}
+		setProperties(&t, s.Properties)
+	}
+	if len(t.PrimaryKey) > 0 && !t.Transactional {
+		return semantic(s.Table.Pos, "a table with a primary key must be transactional: TBLPROPERTIES ('transactional'='true')")
+	}
+	_, _, err = x.store.CreateTable(t, s.IfNotExists)
+	return err
+}
+
+func semantic(pos ddl.Pos, format string, args ...any) error {
+	return &ddl.Error{Code: ddl.CodeUnsupported, Pos: pos, Message: fmt.Sprintf(format, args...)}
+}
+
+// columns turns definitions into columns; those of the primary key are never NULL.
+func columns(defs []ddl.Column, primaryKey []string) ([]store.Column, error) {
+	keys := map[string]bool{}
+	for _, name := range primaryKey {
+		keys[strings.ToLower(name)] = true
+	}
+	var out []store.Column
+	for _, d := range defs {
+		t, err := types.Parse(d.Type)
+		if err != nil {
+			return nil, &ddl.Error{Code: ddl.CodeParse, Pos: d.TypePos, Message: fmt.Sprintf("column %s: %s", d.Name, err)}
+		}
+		c := store.Column{Name: d.Name, Type: t, Comment: d.Comment, Nullable: !d.NotNull && !keys[strings.ToLower(d.Name)]}
+		if d.Default != "" {
+			text := defaultValue(d.Default)
+			c.Default = &text
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// defaultValue is a literal's value, or the expression's text.
+func defaultValue(expression string) string {
+	tokens, err := ddl.Tokens(expression)
+	if err == nil && len(tokens) == 1 && tokens[0].Kind == ddl.String {
+		return tokens[0].Text
+	}
+	return expression
+}
+
+func setProperties(t *store.Table, properties []ddl.Property) {
+	for _, p := range properties {
+		if strings.EqualFold(p.Key, "transactional") {
+			t.Transactional, _ = strconv.ParseBool(p.Value)
+			continue
+		}
+		if t.Properties == nil {
+			t.Properties = map[string]string{}
+		}
+		t.Properties[p.Key] = p.Value
+	}
+}
+
+// spec turns a parsed specification into the store's.
+func spec(s ddl.Spec) types.PartitionSpec {
+	var out types.PartitionSpec
+	for _, k := range s.Keys {
+		out = append(out, types.PartitionValue{Column: strings.ToLower(k.Column), Value: k.Value})
+	}
+	return out
+}
+
+// checkSpecs orders all specifications before the first of them takes effect.
+func (x *executor) checkSpecs(key store.Key, specs []ddl.Spec) ([]types.PartitionSpec, error) {
+	t, err := x.store.Table(key)
+	if err != nil {
+		return nil, err
+	}
+	var out []types.PartitionSpec
+	for _, s := range specs {
+		ordered, err := t.Spec(spec(s), false)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ordered)
+	}
+	return out, nil
+}
+
+func (x *executor) addPartitions(j *job, s *ddl.AddPartitions) error {
+	key := j.key(s.Table.Parts)
+	specs, err := x.checkSpecs(key, s.Specs)
+	if err != nil {
+		return err
+	}
+	for _, p := range specs {
+		if err := x.store.AddPartition(key, p, s.IfNotExists); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *executor) dropPartitions(j *job, s *ddl.DropPartitions) error {
+	key := j.key(s.Table.Parts)
+	specs, err := x.checkSpecs(key, s.Specs)
+	if err != nil {
+		return err
+	}
+	for _, p := range specs {
+		if err := x.store.DropPartition(key, p, s.IfExists); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *executor) truncate(j *job, s *ddl.Truncate) error {
+	key := j.key(s.Table.Parts)
+	if len(s.Specs) == 0 {
+		return x.store.Truncate(key, nil)
+	}
+	specs, err := x.checkSpecs(key, s.Specs)
+	if err != nil {
+		return err
+	}
+	for _, p := range specs {
+		if err := x.store.Truncate(key, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

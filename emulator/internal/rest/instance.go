@@ -1,0 +1,368 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/sql"
+	"github.com/sluice-io/sluice/emulator/internal/store"
+)
+
+// Bounds of the instances kept in memory; results lie in files.
+const (
+	workers      = 2    // queries at a time; DuckDB uses every core for each
+	maxQueued    = 256  // queries waiting or running
+	maxInstances = 2000 // the oldest finished ones are forgotten beyond
+)
+
+// State is where an instance stands.
+type State int
+
+// The states; the last three are final.
+const (
+	Waiting State = iota
+	Running
+	Succeeded
+	Failed
+	Cancelled
+)
+
+// taskStatus is the state in a client's words.
+func (s State) taskStatus() string {
+	return [...]string{"Waiting", "Running", "Success", "Failed", "Cancelled"}[s]
+}
+
+// status is the state of the instance around the task.
+func (s State) status() string {
+	if s.final() {
+		return "Terminated"
+	}
+	return "Running"
+}
+
+func (s State) final() bool { return s >= Succeeded }
+
+// Task is what a client submits.
+type Task struct {
+	Name     string
+	Query    string
+	UUID     string // makes a repeated submission the same instance; may be empty
+	Settings map[string]string
+	Priority int
+}
+
+// Instance is one submitted task; a value, as it was when asked for.
+type Instance struct {
+	ID      string
+	Project string
+	Task    Task
+	State   State
+	// Text is the failure's message; empty for a success.
+	Text    string
+	Started time.Time
+	Ended   time.Time // zero until the state is final
+	// Result is what a successful SELECT gave, else nil. It lives as long as Instances.
+	Result *Result
+}
+
+// instance is the registry's record. Fields of Instance are guarded by Instances.mu.
+type instance struct {
+	Instance
+	ctx    context.Context //nolint:containedctx // The instance's life, not a call's.
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the state is final
+}
+
+// Instances runs submitted tasks and remembers them. Create it with NewInstances.
+type Instances struct {
+	exec  *executor
+	log   *slog.Logger
+	now   func() time.Time
+	slots *semaphore.Weighted
+	wg    sync.WaitGroup
+	base  context.Context // ends with Close; the parent of every task's
+	stop  context.CancelFunc
+
+	mu     sync.Mutex
+	byID   map[string]*instance
+	byUUID map[string]*instance // key: project and uuid
+	order  []*instance          // by time of submission
+	queued int
+	closed bool
+}
+
+// InstancesOptions configure NewInstances.
+type InstancesOptions struct {
+	Store  *store.Store
+	Engine *sql.Engine
+	// Dir is an existing folder for results; files in it are removed by Close.
+	Dir string
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// NewInstances returns an empty registry. Close ends it.
+func NewInstances(opt InstancesOptions) *Instances {
+	base, stop := context.WithCancel(context.Background())
+	return &Instances{
+		exec: &executor{store: opt.Store, engine: opt.Engine, dir: opt.Dir}, log: opt.Log, now: opt.Now,
+		slots: semaphore.NewWeighted(workers), base: base, stop: stop,
+		byID: map[string]*instance{}, byUUID: map[string]*instance{},
+	}
+}
+
+// Close cancels what runs, waits for it, and removes the results.
+func (m *Instances) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.stop()
+	m.wg.Wait()
+	var errs []error
+	for _, i := range m.order {
+		if i.Result != nil {
+			errs = append(errs, i.Result.remove())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Submit starts a task. Definitions of tables and partitions are done when it returns;
+// queries go on. The error says that the task was not taken; a task that fails is an
+// instance that failed.
+func (m *Instances) Submit(project string, task Task) (Instance, error) {
+	script, parseErr := ddl.Parse(task.Query)
+	i, fresh, err := m.add(project, task, parseErr == nil && isQuery(script))
+	if err != nil || !fresh {
+		return i.Instance, err
+	}
+	switch {
+	case parseErr != nil:
+		m.finish(i, nil, parseErr)
+	case isQuery(script):
+		m.wg.Go(func() { m.work(i, &job{project: project, settings: settings(task, script), script: script, id: i.ID}) })
+	default:
+		m.execute(i, &job{project: project, settings: settings(task, script), script: script, id: i.ID})
+	}
+	return m.snapshot(i), nil
+}
+
+// isQuery tells what needs a worker from what is done at once.
+func isQuery(script *ddl.Script) bool {
+	switch s := script.Statement.(type) {
+	case *ddl.Query, *ddl.Insert:
+		return true
+	case *ddl.CreateTable:
+		return s.Query != nil
+	default:
+		return false
+	}
+}
+
+// settings joins those of the submission with those of the script.
+func settings(task Task, script *ddl.Script) map[string]string {
+	out := map[string]string{}
+	for k, v := range task.Settings {
+		out[k] = v
+	}
+	for _, s := range script.Settings {
+		out[s.Key] = s.Value
+	}
+	return out
+}
+
+// add registers a task, or finds the instance of an earlier submission of it.
+func (m *Instances) add(project string, task Task, query bool) (i *instance, fresh bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := project + "\x00" + task.UUID
+	if old := m.byUUID[key]; old != nil && task.UUID != "" && old.Task.Query == task.Query {
+		return old, false, nil
+	}
+	switch {
+	case m.closed:
+		return &instance{}, false, errorf(503, "ServiceUnavailable", "ODPS-0010000:the endpoint is closing")
+	case query && m.queued >= maxQueued:
+		return &instance{}, false, errorf(429, "FlowExceeded", "ODPS-0010000:%d queries are waiting already", m.queued)
+	}
+	i = &instance{done: make(chan struct{})}
+	i.ctx, i.cancel = context.WithCancel(m.base)
+	i.Instance = Instance{ID: newInstanceID(m.now()), Project: project, Task: task, Started: m.now()}
+	m.byID[i.ID] = i
+	if task.UUID != "" {
+		m.byUUID[key] = i
+	}
+	m.order = append(m.order, i)
+	if query {
+		m.queued++
+	}
+	m.forget()
+	return i, true, nil
+}
+
+// newInstanceID has the service's shape: date, time, and letters.
+func newInstanceID(now time.Time) string {
+	return now.UTC().Format("20060102150405.000")[:14] + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
+}
+
+// forget drops the oldest finished instances beyond the bound. mu is held.
+func (m *Instances) forget() {
+	for n := 0; len(m.order) > maxInstances && n < len(m.order); {
+		i := m.order[n]
+		if !i.State.final() {
+			n++
+			continue
+		}
+		m.order = slices.Delete(m.order, n, n+1)
+		delete(m.byID, i.ID)
+		delete(m.byUUID, i.Project+"\x00"+i.Task.UUID)
+		if i.Result != nil {
+			if err := i.Result.remove(); err != nil {
+				m.log.Warn("remove a result", "instance", i.ID, "err", err)
+			}
+		}
+	}
+}
+
+// work runs one query when its turn comes.
+func (m *Instances) work(i *instance, j *job) {
+	defer func() {
+		m.mu.Lock()
+		m.queued--
+		m.mu.Unlock()
+	}()
+	if err := m.slots.Acquire(i.ctx, 1); err != nil {
+		m.finish(i, nil, err)
+		return
+	}
+	defer m.slots.Release(1)
+	m.execute(i, j)
+}
+
+func (m *Instances) execute(i *instance, j *job) {
+	m.mu.Lock()
+	i.State = Running
+	m.mu.Unlock()
+	result, err := m.exec.run(i.ctx, j)
+	m.finish(i, result, err)
+}
+
+func (m *Instances) finish(i *instance, result *Result, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err != nil && i.ctx.Err() != nil:
+		i.State, i.Text = Cancelled, "ODPS-0123144:the task was cancelled"
+	case err != nil:
+		i.State, i.Text = Failed, failureText(err)
+	default:
+		i.State, i.Result = Succeeded, result
+	}
+	i.Ended = m.now()
+	i.cancel()
+	close(i.done)
+}
+
+// failureText is a failure's message with MaxCompute's number in front.
+func failureText(err error) string {
+	var parse *ddl.Error
+	var query *sql.Error
+	switch {
+	case errors.As(err, &parse):
+		return parse.Error()
+	case errors.As(err, &query):
+		return query.Error()
+	case errors.Is(err, sql.ErrNotBuilt):
+		return err.Error()
+	default:
+		return asError(err).Message
+	}
+}
+
+func (m *Instances) snapshot(i *instance) Instance {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return i.Instance
+}
+
+// Get returns an instance of a project.
+func (m *Instances) Get(project, id string) (Instance, error) {
+	i, err := m.find(project, id)
+	if err != nil {
+		return Instance{}, err
+	}
+	return m.snapshot(i), nil
+}
+
+func (m *Instances) find(project, id string) (*instance, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := m.byID[id]
+	if i == nil || !strings.EqualFold(i.Project, project) {
+		return nil, errorf(404, "NoSuchObject", "ODPS-0430104:instance not found - %s.%s", project, id)
+	}
+	return i, nil
+}
+
+// Stop cancels an instance and waits until it is over. One that is over stays as it is.
+func (m *Instances) Stop(ctx context.Context, project, id string) error {
+	i, err := m.find(project, id)
+	if err != nil {
+		return err
+	}
+	i.cancel()
+	select {
+	case <-i.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for instance %s to end: %w", id, ctx.Err())
+	}
+}
+
+// settle waits until an instance is over, but not beyond ctx, and returns it as it is then.
+func (m *Instances) settle(ctx context.Context, i Instance) Instance {
+	if i.State.final() {
+		return i
+	}
+	running, err := m.find(i.Project, i.ID)
+	if err != nil { // over and forgotten
+		return i
+	}
+	select {
+	case <-running.done:
+	case <-ctx.Done():
+	}
+	return m.snapshot(running)
+}
+
+// List returns a project's instances, the newest first.
+func (m *Instances) List(project string) []Instance {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Instance
+	for _, i := range slices.Backward(m.order) {
+		if strings.EqualFold(i.Project, project) {
+			out = append(out, i.Instance)
+		}
+	}
+	return out
+}
+
+// removeFile removes a file that may be gone already.
+func removeFile(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove result: %w", err)
+	}
+	return nil
+}

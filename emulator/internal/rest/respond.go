@@ -1,0 +1,130 @@
+package rest
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// maxBodyBytes bounds request bodies; SQL texts are the largest.
+const maxBodyBytes = 16 << 20
+
+// Error is a refusal as clients see it.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func errorf(status int, code, format string, args ...any) *Error {
+	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// causes maps the store's errors to answers, the first match wins.
+var causes = []struct {
+	cause  error
+	status int
+	code   string
+	number string
+}{
+	{store.ErrNoSuchTable, http.StatusNotFound, "NoSuchObject", "ODPS-0130131"},
+	{store.ErrNoSuchPartition, http.StatusNotFound, "NoSuchPartition", "ODPS-0130131"},
+	{store.ErrTableExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},
+	{store.ErrPartitionExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},
+	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
+	{store.ErrInvalidTable, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
+	{store.ErrBadData, http.StatusBadRequest, "InvalidArgument", "ODPS-0121095"},
+	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
+	{types.ErrUnsupported, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
+	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed", "ODPS-0130071"},
+	{store.ErrStorage, http.StatusInternalServerError, "InternalServerError", "ODPS-0010000"},
+}
+
+// asError turns any error into an answer.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	for _, c := range causes {
+		if errors.Is(err, c.cause) {
+			return errorf(c.status, c.code, "%s:%s", c.number, err)
+		}
+	}
+	return errorf(http.StatusInternalServerError, "InternalServerError", "ODPS-0010000:%s", err)
+}
+
+// WriteError answers with the XML form of an error. The request id must be in the
+// response's headers already.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	e := asError(err)
+	// Some clients look at the answer only when their body is sent.
+	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	writeXML(w, e.Status, struct {
+		XMLName   xml.Name `xml:"Error"`
+		Code      string
+		Message   cdata
+		RequestID string `xml:"RequestId"`
+		HostID    string `xml:"HostId"`
+	}{Code: e.Code, Message: cdata{e.Message}, RequestID: header(w, "x-odps-request-id"), HostID: "http://" + r.Host})
+}
+
+// cdata is text that is written in a CDATA section.
+type cdata struct {
+	Text string `xml:",cdata"`
+}
+
+// setHeader writes a header in the case given: one client compares case-sensitively.
+func setHeader(w http.ResponseWriter, name, value string) { w.Header()[name] = []string{value} }
+
+func header(w http.ResponseWriter, name string) string {
+	if values := w.Header()[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func writeXML(w http.ResponseWriter, status int, v any) {
+	body, err := xml.Marshal(v)
+	if err != nil { // a programming error; the types are ours
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, xml.Header)
+	_, _ = w.Write(body)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func writeText(w http.ResponseWriter, text string) {
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = io.WriteString(w, text)
+}
+
+// httpDate is the form of dates in headers and in most XML.
+func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+
+func readXML(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	if err != nil {
+		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+	}
+	if err := xml.Unmarshal(body, v); err != nil {
+		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected XML: %s", err)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package rest
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
+)
+
+// owner is the name under which everything belongs to somebody.
+const owner = "ALIYUN$local"
+
+// defaultPage is the number of entries of a list without maxitems.
+const defaultPage = 1000
+
+// Service answers the metadata requests. Create it with New.
+type Service struct {
+	store     *store.Store
+	instances *Instances
+	now       func() time.Time
+	projects  []string
+	started   time.Time
+}
+
+// Options configure New.
+type Options struct {
+	Store     *store.Store
+	Instances *Instances
+	Now       func() time.Time
+	// Projects are listed by GET /projects. Which projects exist is not decided here.
+	Projects []string
+}
+
+// New returns the handler.
+func New(opt Options) *Service {
+	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, started: opt.Now()}
+}
+
+// ServeHTTP answers one request. The path must not carry the mount prefix any more.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.route(w, r); err != nil {
+		WriteError(w, r, err)
+	}
+}
+
+// request is a routed request.
+type request struct {
+	*http.Request
+	query   url.Values
+	project string
+	// path holds what follows the project's name.
+	path []string
+}
+
+// has reports whether a flag parameter is present, whatever its value.
+func (r *request) has(flag string) bool { return r.query.Has(flag) }
+
+// schema is the schema that a parameter names, the empty one being the default.
+func (r *request) schema() string { return r.query.Get("curr_schema") }
+
+func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
+	r := &request{Request: hr, query: hr.URL.Query()}
+	parts := strings.Split(strings.Trim(hr.URL.Path, "/"), "/")
+	switch {
+	case parts[0] == "tenants":
+		return s.tenant(w)
+	case parts[0] == "logview":
+		writeText(w, "")
+		return nil
+	case parts[0] != "projects":
+		return noRoute(hr)
+	case len(parts) == 1:
+		return s.listProjects(w)
+	}
+	r.project, r.path = parts[1], parts[2:]
+	if len(r.path) > 2 && r.path[0] == "schemas" && r.path[2] == "tables" { // the tunnel's spelling
+		r.query.Set("curr_schema", r.path[1])
+		r.path = r.path[2:]
+	}
+	if len(r.path) == 0 {
+		return s.project(w, r)
+	}
+	switch r.path[0] {
+	case "tunnel":
+		return s.lookup(w, r)
+	case "logs":
+		_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
+		return err
+	case "authorization":
+		return s.authorization(w)
+	case "schemas":
+		return s.schemas(w, r)
+	case "tables":
+		return s.tables(w, r)
+	case "instances":
+		return s.instanceRoutes(w, r)
+	default:
+		return noRoute(hr)
+	}
+}
+
+func noRoute(r *http.Request) error {
+	return errorf(http.StatusNotFound, "NoSuchPath", "ODPS-0420061:%s %s is not served by this endpoint", r.Method, r.URL.Path)
+}
+
+func badMethod(r *request) error {
+	return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "ODPS-0420061:%s of %s is not served by this endpoint", r.Method, r.URL.Path)
+}

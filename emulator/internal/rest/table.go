@@ -1,0 +1,282 @@
+package rest
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
+)
+
+// maxBatch is the most tables of one batch query.
+const maxBatch = 100
+
+// buckets of a Delta table, the service's default.
+const buckets = 16
+
+type tableXML struct {
+	XMLName          xml.Name `xml:"Table"`
+	Format           string   `xml:"format,attr,omitempty"`
+	Name             string
+	TableID          string      `xml:"TableId"`
+	Schema           *schemaJSON `xml:",omitempty"`
+	Project          string
+	SchemaName       string
+	Owner            string
+	Comment          string
+	TableLabel       string
+	CryptoAlgo       string
+	TableMaskInfo    string
+	CreationTime     string
+	LastModifiedTime string
+	LastAccessTime   string
+	Type             string
+}
+
+type schemaJSON struct {
+	Format string `xml:"format,attr"`
+	Text   string `xml:",cdata"`
+}
+
+func describeTable(t store.Table) tableXML {
+	return tableXML{
+		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: schemaName(t.Key.Schema), Owner: owner, Comment: t.Comment,
+		CreationTime: httpDate(t.Created), LastModifiedTime: httpDate(t.Modified), LastAccessTime: httpDate(t.Modified), Type: "MANAGED_TABLE",
+	}
+}
+
+// schemaName is empty for the default schema: clients would switch to three-level names.
+func schemaName(name string) string {
+	if name == store.DefaultSchema {
+		return ""
+	}
+	return name
+}
+
+// fullTable has the schema in JSON too.
+func fullTable(t store.Table, extended bool) (tableXML, error) {
+	x := describeTable(t)
+	text, err := json.Marshal(newTableJSON(t, extended))
+	if err != nil {
+		return x, fmt.Errorf("encode table %s: %w", t.Key, err)
+	}
+	x.Format, x.Schema = "SchemaInJson", &schemaJSON{Format: "Json", Text: string(text)}
+	return x, nil
+}
+
+type columnJSON struct {
+	Name                  string   `json:"name"`
+	Type                  string   `json:"type"`
+	Comment               string   `json:"comment"`
+	Label                 string   `json:"label"`
+	IsNullable            bool     `json:"isNullable"`
+	DefaultValue          string   `json:"defaultValue"`
+	HasDefaultValue       bool     `json:"hasDefaultValue"`
+	ExtendedLabels        []string `json:"extendedLabels"`
+	HasGenerateExpression bool     `json:"hasGenerateExpression"`
+	GenerateExpression    string   `json:"generateExpression"`
+}
+
+type tableJSON struct {
+	Columns            []columnJSON `json:"columns"`
+	PartitionKeys      []columnJSON `json:"partitionKeys"`
+	Comment            string       `json:"comment"`
+	Owner              string       `json:"owner"`
+	TableLabel         string       `json:"tableLabel"`
+	ViewText           string       `json:"viewText"`
+	ViewExpandedText   string       `json:"viewExpandedText"`
+	CreateTime         int64        `json:"createTime"`
+	LastModifiedTime   int64        `json:"lastModifiedTime"`
+	LastDDLTime        int64        `json:"lastDDLTime"`
+	LastAccessTime     int64        `json:"lastAccessTime"`
+	IsVirtualView      bool         `json:"isVirtualView"`
+	IsMaterializedView bool         `json:"isMaterializedView"`
+	IsExternal         bool         `json:"isExternal"`
+	IsObjectTable      bool         `json:"isObjectTable"`
+	ShardExist         bool         `json:"shardExist"`
+	Lifecycle          int          `json:"lifecycle"`
+	HubLifecycle       int          `json:"hubLifecycle"`
+	Size               int64        `json:"size"`
+	RecordNum          int64        `json:"recordNum"`
+	// The extended part.
+	IsArchived   *bool   `json:"IsArchived,omitempty"`
+	PhysicalSize *int64  `json:"PhysicalSize,omitempty"`
+	FileNum      *int64  `json:"FileNum,omitempty"`
+	Reserved     *string `json:"Reserved,omitempty"`
+}
+
+func newTableJSON(t store.Table, extended bool) tableJSON {
+	j := tableJSON{
+		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: owner,
+		CreateTime: t.Created.Unix(), LastModifiedTime: t.LastDataModified.Unix(), LastDDLTime: t.LastDDL.Unix(), LastAccessTime: t.Modified.Unix(),
+		Lifecycle: -1, HubLifecycle: -1, Size: t.Bytes, RecordNum: t.Rows,
+	}
+	if t.Lifecycle > 0 {
+		j.Lifecycle = t.Lifecycle
+	}
+	reserved := reservedJSON(t)
+	j.Reserved = &reserved
+	if extended {
+		archived, files := false, int64(1)
+		j.IsArchived, j.PhysicalSize, j.FileNum = &archived, &j.Size, &files
+	}
+	return j
+}
+
+func newColumns(columns []store.Column) []columnJSON {
+	out := make([]columnJSON, len(columns))
+	for i, c := range columns {
+		out[i] = columnJSON{Name: c.Name, Type: c.Type.String(), Comment: c.Comment, IsNullable: c.Nullable, ExtendedLabels: []string{}}
+		if c.Default != nil {
+			out[i].DefaultValue, out[i].HasDefaultValue = *c.Default, true
+		}
+	}
+	return out
+}
+
+// reservedJSON is the JSON text inside the JSON: numbers as strings but for BucketNum.
+func reservedJSON(t store.Table) string {
+	reserved := map[string]any{"schema_version": strconv.Itoa(t.SchemaVersion)}
+	if t.Transactional {
+		reserved["Transactional"] = "true"
+	}
+	if len(t.PrimaryKey) > 0 {
+		reserved["PrimaryKey"] = t.PrimaryKey
+		reserved["ClusterType"], reserved["ClusterCols"], reserved["BucketNum"] = "hash", t.PrimaryKey, buckets
+	}
+	text, err := json.Marshal(reserved)
+	if err != nil { // strings and a number
+		panic(err)
+	}
+	return string(text)
+}
+
+func (s *Service) tables(w http.ResponseWriter, r *request) error {
+	switch {
+	case len(r.path) == 1 && r.Method == http.MethodGet:
+		return s.listTables(w, r)
+	case len(r.path) == 1 && r.Method == http.MethodPost && r.has("query"):
+		return s.batchTables(w, r)
+	case len(r.path) == 1:
+		return badMethod(r)
+	case len(r.path) > 2:
+		return noRoute(r.Request)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		return badMethod(r)
+	case r.has("data"):
+		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:rows are read through the tunnel, not by %s", r.URL.RawQuery)
+	}
+	key := store.NewKey(r.project, r.schema(), r.path[1])
+	switch {
+	case r.has("partitions"):
+		return s.listPartitions(w, r, key)
+	case r.has("partition"):
+		return s.partition(w, r, key)
+	default:
+		return s.table(w, r, key)
+	}
+}
+
+func (s *Service) table(w http.ResponseWriter, r *request, key store.Key) error {
+	t, err := s.store.Table(key)
+	if err != nil {
+		return err
+	}
+	x, err := fullTable(t, r.has("extended"))
+	if err != nil {
+		return err
+	}
+	setHeader(w, "x-odps-owner", owner)
+	setHeader(w, "x-odps-creation-time", httpDate(t.Created))
+	setHeader(w, "Last-Modified", httpDate(t.Modified))
+	writeXML(w, http.StatusOK, x)
+	return nil
+}
+
+// pageSize reads maxitems.
+func (r *request) pageSize() (int, error) {
+	text := r.query.Get("maxitems")
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:maxitems=%q is no number", text)
+	}
+	if n <= 0 || n > defaultPage {
+		n = defaultPage
+	}
+	return n, nil
+}
+
+func (s *Service) listTables(w http.ResponseWriter, r *request) error {
+	limit, err := r.pageSize()
+	if err != nil {
+		return err
+	}
+	list := struct {
+		XMLName  xml.Name `xml:"Tables"`
+		Marker   string
+		MaxItems int
+		Tables   []tableXML `xml:"Table"`
+	}{MaxItems: limit}
+	// Everything here is a managed table of one owner; other filters find nothing.
+	kind, of := r.query.Get("type"), r.query.Get("owner")
+	if (kind == "" || strings.EqualFold(kind, "MANAGED_TABLE")) && (of == "" || of == owner) {
+		page, next, err := s.store.Tables(r.project, r.schema(), store.TableQuery{Prefix: r.query.Get("name"), After: r.query.Get("marker"), Limit: limit})
+		if err != nil {
+			return err
+		}
+		list.Marker = next
+		for _, t := range page {
+			list.Tables = append(list.Tables, describeTable(t))
+		}
+	}
+	writeXML(w, http.StatusOK, list)
+	return nil
+}
+
+// batchTables answers for the tables named in the body; unknown ones are left out.
+func (s *Service) batchTables(w http.ResponseWriter, r *request) error {
+	var body struct {
+		XMLName xml.Name                                 `xml:"Tables"`
+		Tables  []struct{ Project, Name, Schema string } `xml:"Table"`
+	}
+	if err := readXML(w, r.Request, &body); err != nil {
+		return err
+	}
+	if len(body.Tables) > maxBatch {
+		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%d tables asked for, at most %d at a time", len(body.Tables), maxBatch)
+	}
+	list := struct {
+		XMLName xml.Name   `xml:"Tables"`
+		Tables  []tableXML `xml:"Table"`
+	}{}
+	for _, named := range body.Tables {
+		project, schema := named.Project, named.Schema
+		if project == "" {
+			project = r.project
+		}
+		if schema == "" {
+			schema = r.schema()
+		}
+		t, err := s.store.Table(store.NewKey(project, schema, named.Name))
+		if errors.Is(err, store.ErrNoSuchTable) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		x, err := fullTable(t, true)
+		if err != nil {
+			return err
+		}
+		list.Tables = append(list.Tables, x)
+	}
+	writeXML(w, http.StatusOK, list)
+	return nil
+}

@@ -1,0 +1,255 @@
+package rest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal256"
+
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// maxCSVRows is how many rows the result text holds at most; the tunnel gives them all.
+const maxCSVRows = 10000
+
+const (
+	dateForm     = "2006-01-02"
+	secondsForm  = "2006-01-02 15:04:05"
+	monthsInYear = 12
+)
+
+// csv is a result as text: a line of names, then the rows. Strings are quoted, NULL is \N.
+func (r *Result) csv() (string, error) {
+	var out strings.Builder
+	for i, c := range r.Columns {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		quote(&out, c.Name)
+	}
+	out.WriteByte('\n')
+	for batch, err := range r.Batches(0, maxCSVRows) {
+		if err != nil {
+			return "", err
+		}
+		for row := range int(batch.NumRows()) {
+			for i, c := range r.Columns {
+				if i > 0 {
+					out.WriteByte(',')
+				}
+				writeField(&out, batch.Column(i), row, c.Type)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	return out.String(), nil
+}
+
+func writeField(out *strings.Builder, arr arrow.Array, row int, t types.Type) {
+	if arr.IsNull(row) {
+		out.WriteString(`\N`)
+		return
+	}
+	text := valueText(arr, row, t)
+	if bare(t) {
+		out.WriteString(text)
+		return
+	}
+	quote(out, text)
+}
+
+// bare reports whether values of t stand without quotes.
+func bare(t types.Type) bool {
+	switch t.Kind {
+	case types.Boolean, types.TinyInt, types.SmallInt, types.Int, types.BigInt, types.Float, types.Double, types.Decimal,
+		types.Date, types.Datetime, types.Timestamp, types.TimestampNTZ:
+		return true
+	default:
+		return false
+	}
+}
+
+func quote(out *strings.Builder, text string) {
+	out.WriteByte('"')
+	out.WriteString(strings.ReplaceAll(text, `"`, `""`))
+	out.WriteByte('"')
+}
+
+// valueText is one value, not NULL, in the wide layout as SQL shows it.
+func valueText(arr arrow.Array, row int, t types.Type) string {
+	switch arr := arr.(type) {
+	case *array.Boolean:
+		return strconv.FormatBool(arr.Value(row))
+	case *array.Int8:
+		return strconv.Itoa(int(arr.Value(row)))
+	case *array.Int16:
+		return strconv.Itoa(int(arr.Value(row)))
+	case *array.Int32:
+		return strconv.Itoa(int(arr.Value(row)))
+	case *array.Int64:
+		return strconv.FormatInt(arr.Value(row), 10)
+	case *array.Float32:
+		return floatText(float64(arr.Value(row)), 32)
+	case *array.Float64:
+		return floatText(arr.Value(row), 64)
+	case *array.String:
+		return strings.Clone(arr.Value(row))
+	case *array.Binary:
+		return binaryText(arr.Value(row))
+	case *array.Decimal128:
+		_, scale := t.PrecisionScale()
+		return decimalText(decimal256.FromDecimal128(arr.Value(row)), scale)
+	case *array.Decimal256:
+		_, scale := t.PrecisionScale()
+		return decimalText(arr.Value(row), scale)
+	case *array.Date32:
+		return arr.Value(row).ToTime().Format(dateForm)
+	case *array.Timestamp:
+		return fraction(time.UnixMilli(int64(arr.Value(row))).UTC())
+	case *array.MonthInterval:
+		return yearMonthText(int(arr.Value(row)))
+	case *array.Map:
+		return mapText(arr, row, t)
+	case *array.List:
+		return listText(arr, row, t)
+	case *array.Struct:
+		return structText(arr, row, t)
+	default:
+		return arr.ValueStr(row)
+	}
+}
+
+// elementText is one value inside a collection, which may be NULL.
+func elementText(arr arrow.Array, row int, t types.Type) string {
+	if arr.IsNull(row) {
+		return "null"
+	}
+	return valueText(arr, row, t)
+}
+
+// floatText writes a number as the service does: as Java.
+func floatText(v float64, bits int) string {
+	switch size := math.Abs(v); {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	case size == 0 || size >= 1e-3 && size < 1e7:
+		text := strconv.FormatFloat(v, 'f', -1, bits)
+		if !strings.Contains(text, ".") {
+			text += ".0"
+		}
+		return text
+	default:
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
+		if !strings.Contains(mantissa, ".") {
+			mantissa += ".0"
+		}
+		sign := ""
+		if exponent[0] == '-' {
+			sign = "-"
+		}
+		return mantissa + "E" + sign + strings.TrimLeft(exponent, "+-0")
+	}
+}
+
+// binaryText is the bytes if they are text, else their base64 form.
+func binaryText(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+func decimalText(v decimal256.Num, scale int) string {
+	text := v.BigInt().String()
+	sign := ""
+	if strings.HasPrefix(text, "-") {
+		sign, text = "-", text[1:]
+	}
+	if scale == 0 {
+		return sign + text
+	}
+	if len(text) <= scale {
+		text = strings.Repeat("0", scale-len(text)+1) + text
+	}
+	whole, rest := text[:len(text)-scale], strings.TrimRight(text[len(text)-scale:], "0")
+	if rest == "" {
+		return sign + whole
+	}
+	return sign + whole + "." + rest
+}
+
+// fraction is a time with as many digits of its second as it needs.
+func fraction(t time.Time) string {
+	text := t.Format(secondsForm)
+	if t.Nanosecond() == 0 {
+		return text
+	}
+	return text + "." + strings.TrimRight(fmt.Sprintf("%09d", t.Nanosecond()), "0")
+}
+
+func yearMonthText(months int) string {
+	sign := ""
+	if months < 0 {
+		sign, months = "-", -months
+	}
+	return fmt.Sprintf("%s%d-%d", sign, months/monthsInYear, months%monthsInYear)
+}
+
+func structText(arr *array.Struct, row int, t types.Type) string {
+	switch t.Kind {
+	case types.Timestamp, types.TimestampNTZ:
+		sec, nano := secNano(arr, row)
+		return fraction(time.Unix(sec, int64(nano)).UTC())
+	case types.IntervalDayTime:
+		return dayTimeText(secNano(arr, row))
+	}
+	fields := make([]string, len(t.Children))
+	for i, c := range t.Children {
+		fields[i] = c.Name + ":" + elementText(arr.Field(i), row, c.Type)
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
+func secNano(arr *array.Struct, row int) (int64, int32) {
+	return arr.Field(0).(*array.Int64).Value(row), arr.Field(1).(*array.Int32).Value(row)
+}
+
+func dayTimeText(sec int64, nano int32) string {
+	sign := ""
+	if sec < 0 {
+		sign = "-"
+		if sec, nano = -sec, -nano; nano < 0 {
+			sec, nano = sec-1, nano+1e9
+		}
+	}
+	return fmt.Sprintf("%s%d %02d:%02d:%02d.%09d", sign, sec/86400, sec/3600%24, sec/60%60, sec%60, nano)
+}
+
+func listText(arr *array.List, row int, t types.Type) string {
+	start, end := arr.ValueOffsets(row)
+	var items []string
+	for i := start; i < end; i++ {
+		items = append(items, elementText(arr.ListValues(), int(i), t.Children[0].Type))
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
+func mapText(arr *array.Map, row int, t types.Type) string {
+	start, end := arr.ValueOffsets(row)
+	var items []string
+	for i := start; i < end; i++ {
+		items = append(items, elementText(arr.Keys(), int(i), t.Children[0].Type)+":"+elementText(arr.Items(), int(i), t.Children[1].Type))
+	}
+	return "{" + strings.Join(items, ", ") + "}"
+}

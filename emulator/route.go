@@ -1,0 +1,168 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/auth"
+	"github.com/sluice-io/sluice/emulator/internal/rest"
+)
+
+// mount is the prefix under which the REST API is offered besides the root.
+const mount = "/api"
+
+// requestID is the header that every answer carries, in the case that clients look for.
+const requestID = "x-odps-request-id"
+
+// serveHTTP gives a request its id, answers it and logs it.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	defer s.requests.Done()
+	start := time.Now()
+	id := newRequestID()
+	w.Header()[requestID] = []string{id}
+	seen := &watcher{ResponseWriter: w, status: http.StatusOK}
+	defer func() {
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("query", r.URL.RawQuery), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
+			slog.Duration("elapsed", time.Since(start)))
+	}()
+	s.dispatch(seen, r)
+}
+
+// newRequestID looks like the service's: 24 hexadecimal digits.
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return strings.ToUpper(hex.EncodeToString(b[:]))
+}
+
+// watcher remembers what was answered.
+type watcher struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *watcher) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *watcher) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" {
+		_, _ = w.Write([]byte("ok\n"))
+		return
+	}
+	tunnel, path := target(r)
+	refuse := rest.WriteError
+	if tunnel {
+		refuse = writeTunnelError
+	}
+	if s.verifier != nil {
+		if err := s.verifier.Check(r); err != nil {
+			refuse(w, r, restError(err))
+			return
+		}
+	}
+	if project := projectOf(path); project != "" && !s.exists(project) {
+		refuse(w, r, &rest.Error{Status: http.StatusNotFound, Code: "NoSuchProject", Message: "ODPS-0420111:project not found - " + project})
+		return
+	}
+	inner := *r
+	inner.URL = new(url.URL)
+	*inner.URL = *r.URL
+	inner.URL.Path, inner.URL.RawPath = path, ""
+	if tunnel {
+		s.tunnel.ServeHTTP(w, &inner)
+		return
+	}
+	s.rest.ServeHTTP(w, &inner)
+}
+
+// restError gives an error of package auth the type that the answers are made from.
+func restError(err error) error {
+	var e *auth.Error
+	if errors.As(err, &e) {
+		return &rest.Error{Status: e.Status, Code: e.Code, Message: e.Message}
+	}
+	return err
+}
+
+func (s *Server) exists(project string) bool {
+	return len(s.opt.Projects) == 0 || slices.ContainsFunc(s.opt.Projects, func(p string) bool { return strings.EqualFold(p, project) })
+}
+
+// projectOf is the project that a path names, empty if none.
+func projectOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "/projects/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
+// tunnelFlags are the parameters that only the tunnel knows.
+var tunnelFlags = []string{"uploads", "uploadid", "downloads", "downloadid", "upsertid"}
+
+// target tells the two halves apart, and returns the path without the mount prefix.
+func target(r *http.Request) (tunnel bool, path string) {
+	path = r.URL.Path
+	if strings.HasPrefix(path, mount+"/storage/") {
+		return true, path
+	}
+	if rest, ok := strings.CutPrefix(path, mount+"/"); ok {
+		path = "/" + rest
+	}
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	if len(parts) < 2 || parts[0] != "projects" {
+		return false, path
+	}
+	parts = parts[2:]
+	if len(parts) > 2 && parts[0] == "schemas" {
+		parts = parts[2:]
+	}
+	if len(parts) < 2 {
+		return false, path
+	}
+	query := r.URL.Query()
+	switch parts[0] {
+	case "tables":
+		if len(parts) > 2 {
+			return slices.Contains([]string{"streams", "upserts", "preview"}, parts[2]), path
+		}
+		return slices.ContainsFunc(tunnelFlags, query.Has), path
+	case "instances":
+		return query.Has("downloads") || query.Has("downloadid") || query.Has("cached") && query.Has("data"), path
+	default:
+		return false, path
+	}
+}
+
+// writeTunnelError answers in the JSON form of the tunnel's errors.
+func writeTunnelError(w http.ResponseWriter, _ *http.Request, err error) {
+	answer := &rest.Error{Status: http.StatusInternalServerError, Code: "InternalServerError", Message: err.Error()}
+	errors.As(err, &answer)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(answer.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"Code": answer.Code, "Message": answer.Message, "RequestId": w.Header()[requestID][0]})
+}

@@ -1,0 +1,176 @@
+//go:build cgo && duckdb_arrow
+
+package emulator_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/aliyun/aliyun-odps-go-sdk/odps"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-io/sluice/emulator"
+)
+
+// run submits SQL, waits for it and returns the result's text.
+func run(t *testing.T, c *odps.Odps, query string, hints ...map[string]string) (string, error) {
+	t.Helper()
+	i, err := c.ExecSQl(query, hints...)
+	must(t, err)
+	if err := i.WaitForSuccess(); err != nil {
+		return "", err
+	}
+	results, err := i.GetResult()
+	must(t, err)
+	return results[0].Content(), nil
+}
+
+func mustRun(t *testing.T, c *odps.Odps, query string, hints ...map[string]string) string {
+	t.Helper()
+	text, err := run(t, c, query, hints...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return text
+}
+
+func TestGoSDK_select_as_csv(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	task := odps.NewAnonymousSQLTask("select 1 as A, 'x,\"y\"' b, cast(null as string) n, '中' z;", nil)
+	i, err := task.Run(c, "p1")
+	must(t, err)
+	must(t, i.WaitForSuccess())
+	reader, err := task.GetSelectResultAsCsv(i, true)
+	must(t, err)
+	var rows [][]string
+	for {
+		row, err := reader.Read()
+		if err == io.EOF {
+			break
+		}
+		must(t, err)
+		rows = append(rows, row)
+	}
+	if diff := cmp.Diff([][]string{{"a", "b", "n", "z"}, {"1", `x,"y"`, `\N`, "中"}}, rows); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGoSDK_insert(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table t (id bigint not null, name string, price decimal(10,2)) ")
+	mustRun(t, c, "insert into t values (1, 'a', 1.5), (2, null, null);")
+	mustRun(t, c, "insert into table p1.t (id, price) select id + 2, price * 2 from t")
+	if got, want := mustRun(t, c, "set a=b; select * from t order by id"), "\"id\",\"name\",\"price\"\n1,\"a\",1.5\n2,\\N,\\N\n3,\\N,3\n4,\\N,\\N\n"; got != want {
+		t.Errorf("after INSERT INTO:\n%swant\n%s", got, want)
+	}
+	mustRun(t, c, "insert overwrite table t select 9, name, price from t where id = 1")
+	if got, want := mustRun(t, c, "select * from `t`"), "\"id\",\"name\",\"price\"\n9,\"a\",1.5\n"; got != want {
+		t.Errorf("after INSERT OVERWRITE:\n%swant\n%s", got, want)
+	}
+	for query, want := range map[string]string{
+		"insert into t values (null, 'x', 1)":          "ODPS-0121095",
+		"insert into t values (1, 'x', 123456789.00)":  "ODPS-0123144",
+		"insert into t values (1, 'x')":                "2 columns where the table takes 3",
+		"insert into t (id, nowhere) select 1, 2":      "nowhere",
+		"insert into nowhere select 1":                 "ODPS-0130131",
+		"insert into t select * from nowhere":          "ODPS-0130131:[1,15]",
+		"insert into t partition (pt='a') select 1":    "no partition column pt",
+		"insert into t select 1, name, price from t u": "",
+	} {
+		_, err := run(t, c, query)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s = %v, want %q", query, err, want)
+		}
+	}
+	if got, want := mustRun(t, c, "select count(*) c from t"), "\"c\"\n2\n"; got != want {
+		t.Errorf("failed inserts left rows: %q, want %q", got, want)
+	}
+}
+
+func TestGoSDK_insert_partitions(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table t (id bigint) partitioned by (pt string, hh bigint)")
+	mustRun(t, c, "insert into t partition (pt='a', hh='1') select 1")
+	mustRun(t, c, "insert into t partition (pt='a', hh) select 2, 2 union all select 3, 1 union all select 4, 2")
+	mustRun(t, c, "insert overwrite table t partition (pt, hh) values (5, 'b', 1), (6, 'a', 2)")
+	if got, want := mustRun(t, c, "select * from t order by id"), "\"id\",\"pt\",\"hh\"\n1,\"a\",1\n3,\"a\",1\n5,\"b\",1\n6,\"a\",2\n"; got != want {
+		t.Errorf("rows:\n%swant\n%s", got, want)
+	}
+	if got, want := mustRun(t, c, "select sum(hh) s, max(pt) m from t where pt = 'a' and hh = 1"), "\"s\",\"m\"\n2,\"a\"\n"; got != want {
+		t.Errorf("filter on partition columns = %q, want %q", got, want)
+	}
+	values, err := c.Table("t").GetPartitionValues()
+	must(t, err)
+	if diff := cmp.Diff([]string{"pt=a/hh=1", "pt=a/hh=2", "pt=b/hh=1"}, values); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := run(t, c, "insert into t partition (pt='a', hh) select 2, null"); err == nil || !strings.Contains(err.Error(), "ODPS-0123031") {
+		t.Errorf("NULL in a dynamic partition column = %v, want ODPS-0123031", err)
+	}
+	mustRun(t, c, "truncate table t partition (pt='a', hh='1')")
+	mustRun(t, c, "insert overwrite table t partition (pt='b', hh='1') select id from t where false")
+	if got, want := mustRun(t, c, "select id from t"), "\"id\"\n6\n"; got != want {
+		t.Errorf("after TRUNCATE and an empty INSERT OVERWRITE = %q, want %q", got, want)
+	}
+}
+
+func TestGoSDK_create_as_and_like(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table t lifecycle 3 as select 1L as id, timestamp '2024-01-02 03:04:05.678' ts, array(1,2) l")
+	mustRun(t, c, "create table if not exists t as select 2")
+	mustRun(t, c, "create table u like t")
+	mustRun(t, c, "insert into u select * from t")
+	if got, want := mustRun(t, c, "select u.* from p1.u"), "\"id\",\"ts\",\"l\"\n1,2024-01-02 03:04:05.678,\"[1, 2]\"\n"; got != want {
+		t.Errorf("rows = %q, want %q", got, want)
+	}
+	if _, err := run(t, c, "create table t as select 2"); err == nil || !strings.Contains(err.Error(), "ODPS-0130211") {
+		t.Errorf("CREATE TABLE AS of a table that is there = %v, want ODPS-0130211", err)
+	}
+	if _, err := run(t, c, "create table v as select cast('x' as bigint) as a"); err == nil {
+		t.Error("CREATE TABLE AS of a failing query: want an error")
+	}
+	if ok, err := c.Table("v").Exists(); ok || err != nil {
+		t.Errorf("the table of a failed CREATE TABLE AS exists: %v, %v", ok, err)
+	}
+}
+
+func TestGoSDK_schemas_in_names(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	schemas := map[string]string{"odps.namespace.schema": "true"}
+	mustRun(t, c, "create table s1.t (id bigint)", schemas)
+	mustRun(t, c, "insert into p1.s1.t values (7)", schemas)
+	if got, want := mustRun(t, c, "select id from s1.t", schemas), "\"id\"\n7\n"; got != want {
+		t.Errorf("s1.t with schemas = %q, want %q", got, want)
+	}
+	if got, want := mustRun(t, c, "set odps.namespace.schema=true; set odps.default.schema=s1; select id from t"), "\"id\"\n7\n"; got != want {
+		t.Errorf("t in schema s1 = %q, want %q", got, want)
+	}
+	if _, err := run(t, c, "select id from s1.t"); err == nil || !strings.Contains(err.Error(), "ODPS-0130131") {
+		t.Errorf("s1.t without schemas = %v, want ODPS-0130131: s1 is a project then", err)
+	}
+}
+
+func TestGoSDK_stop_a_query(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	i, err := c.ExecSQl("select count(*) from range(100000000) a, range(100000000) b where a.range * b.range = 7")
+	must(t, err)
+	must(t, i.Terminate())
+	must(t, i.Load())
+	if i.Status() != odps.InstanceTerminated {
+		t.Errorf("status = %v, want terminated", i.Status())
+	}
+	tasks, err := i.GetTasks()
+	must(t, err)
+	if len(tasks) != 1 || tasks[0].Status != odps.TaskCancelled {
+		t.Errorf("tasks = %+v, want one cancelled", tasks)
+	}
+}
+
+func TestServer_close_ends_running_queries(t *testing.T) {
+	s := start(t, emulator.Options{})
+	_, err := client(s).ExecSQl("select count(*) from range(100000000) a, range(100000000) b where a.range * b.range = 7")
+	must(t, err)
+	must(t, s.Close())
+}

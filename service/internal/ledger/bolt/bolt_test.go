@@ -1,0 +1,89 @@
+package bolt_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/goleak"
+
+	"github.com/sluice-io/sluice/service/internal/ledger/bolt"
+	"github.com/sluice-io/sluice/service/internal/ledger/ledgertest"
+	"github.com/sluice-io/sluice/service/internal/write"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, path string, o bolt.Options) *bolt.Ledger {
+	t.Helper()
+	l, err := bolt.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func TestLedgerSuite(t *testing.T) {
+	var path string
+	ledgertest.Run(t,
+		func(t *testing.T) write.Ledger {
+			path = filepath.Join(t.TempDir(), "new", "ledger.db")
+			return open(t, path, bolt.Options{NoSync: true})
+		},
+		func(t *testing.T, l write.Ledger) write.Ledger {
+			if err := l.(*bolt.Ledger).Close(); err != nil {
+				t.Fatal(err)
+			}
+			return open(t, path, bolt.Options{NoSync: true})
+		})
+}
+
+func TestASecondProcessIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	open(t, path, bolt.Options{})
+	if _, err := bolt.Open(path, bolt.Options{}); !errors.Is(err, bolt.ErrLocked) {
+		t.Errorf("second Open = %v, want ErrLocked", err)
+	}
+}
+
+func TestAnotherFormatVersionIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("meta"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte("version"), []byte("2"))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bolt.Open(path, bolt.Options{}); err == nil {
+		t.Error("a file of version 2 was opened")
+	}
+}
+
+func TestAFailedWriteIsFatal(t *testing.T) {
+	var fatal error
+	l, err := bolt.Open(filepath.Join(t.TempDir(), "ledger.db"), bolt.Options{Fatal: func(err error) { fatal = err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = l.Commit(t.Context(), write.Txn{Puts: []write.Put{{Key: "a", Value: []byte("1")}}})
+	if fatal == nil || !errors.Is(err, write.ErrUnknownOutcome) {
+		t.Errorf("Commit into a file that cannot be written = %v, fatal %v", err, fatal)
+	}
+}

@@ -1,0 +1,596 @@
+package write
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-io/sluice/service/internal/apierr"
+	"github.com/sluice-io/sluice/service/internal/retry"
+)
+
+// drive is one run's commit or abort under way in this process. Several callers wait for one.
+type drive struct {
+	done chan struct{} // closed when err is final
+	err  error         // read after done
+}
+
+// CompleteRun asserts what expect says, commits the run and waits for it. It returns nil only for COMMITTED; the Run
+// comes along with an error whenever it is known: RUN_INCOMPLETE, COMMIT_FAILED, OUTCOME_UNKNOWN, RUN_CLOSED.
+func (e *Engine) CompleteRun(ctx context.Context, id RunID, expect []Expectation) (Run, error) {
+	for {
+		r, err := e.loadRun(ctx, id)
+		if err != nil {
+			return Run{}, err
+		}
+		e.touch(id)
+		switch {
+		case r.v.State == RunOpen:
+			err = e.beginComplete(ctx, r, expect)
+		case r.v.State == RunPartiallyCommitted && !r.v.GivenUp:
+			err = e.tryRestAgain(ctx, id)
+		case r.v.State.Ended():
+			return e.outcome(ctx, r.v)
+		}
+		if err == nil {
+			err = e.drive(ctx, id)
+		}
+		now, loadErr := e.loadRun(ctx, id)
+		if loadErr != nil {
+			return Run{}, errors.Join(err, loadErr)
+		}
+		switch {
+		case now.v.State.Ended():
+			return e.outcome(ctx, now.v)
+		case err == nil && now.v.State == RunOpen:
+			continue // somebody else's look found it incomplete; ours tells what is missing
+		default:
+			view, viewErr := e.view(ctx, now.v)
+			return view, errors.Join(unsettled(err, id, e.cfg.Limits), viewErr)
+		}
+	}
+}
+
+// unsettled is the error of a run that has not ended.
+func unsettled(err error, id RunID, l Limits) error {
+	if err != nil {
+		return err
+	}
+	return apierr.New(apierr.OutcomeUnknown, "the outcome of the commit is not known yet").
+		With("run_id", string(id)).WithRetryAfter(l.SweepEvery)
+}
+
+// outcome is the answer of a run that has ended.
+func (e *Engine) outcome(ctx context.Context, r runRecord) (Run, error) {
+	view, err := e.view(ctx, r)
+	if err != nil {
+		return Run{}, err
+	}
+	switch r.State {
+	case RunCommitted:
+		return view, nil
+	case RunAborted:
+		return view, runClosed(r)
+	default:
+		failed := apierr.New(apierr.CommitFailed, "run %q is %s", r.ID, r.State).With("run_id", string(r.ID)).With("state", r.State.String())
+		if r.Err != nil {
+			failed.With("cause", r.Err.Message)
+		}
+		return view, failed
+	}
+}
+
+// beginComplete looks whether all is sealed and moves the run to CLOSING, behind which nothing moves any more.
+func (e *Engine) beginComplete(ctx context.Context, r stored[runRecord], expect []Expectation) error {
+	rec := r.v
+	rec.Expect = nil
+	for _, x := range expect {
+		out, ok := rec.find(x.Output)
+		if !ok {
+			return notPredefined(x.Output.Path())
+		}
+		rec.Expect = append(rec.Expect, expectRecord{Output: out, SliceCount: x.SliceCount, Rows: x.Rows})
+	}
+	if err := e.lookSealed(ctx, rec); err != nil {
+		return err // a look without the door, so that an idle loop of asking stalls no writer
+	}
+	return e.changeRun(ctx, r.v.ID, func(now *runRecord) bool {
+		if now.State != RunOpen {
+			return false
+		}
+		now.State, now.Why, now.Expect = RunClosing, whyComplete, rec.Expect
+		return true
+	})
+}
+
+// tryRestAgain takes a PARTIALLY_COMMITTED run back to COMMITTING for the outputs that failed.
+func (e *Engine) tryRestAgain(ctx context.Context, id RunID) error {
+	return e.changeRun(ctx, id, func(now *runRecord) bool {
+		if now.State != RunPartiallyCommitted || now.GivenUp {
+			return false
+		}
+		now.State, now.Err = RunCommitting, nil
+		return true
+	})
+}
+
+// changeRun changes a run's record; change says false if there is nothing to change.
+func (e *Engine) changeRun(ctx context.Context, id RunID, change func(*runRecord) bool) error {
+	err := e.transact(ctx, func(ctx context.Context, _ bool) (Txn, error) {
+		r, err := e.loadRun(ctx, id)
+		rec := r.v
+		if err != nil || !change(&rec) {
+			return Txn{}, err
+		}
+		rec.Updated = e.cfg.Now().UTC()
+		return Txn{Compares: []Compare{r.unchanged()}, Puts: []Put{r.put(rec)}}, nil
+	})
+	if err == nil {
+		e.moved(id)
+	}
+	return err
+}
+
+// completes says that the run's commit starts by itself: every output has a slice count and all slices are sealed.
+func (e *Engine) completes(ctx context.Context, id RunID) (bool, error) {
+	r, err := e.loadRun(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if r.v.State == RunClosing && r.v.Why == whyComplete || r.v.State == RunCommitting {
+		return true, nil
+	}
+	if r.v.State != RunOpen {
+		return false, nil
+	}
+	for i, o := range r.v.Outputs {
+		if o.SliceCount == 0 {
+			return false, nil
+		}
+		out, err := get[outputRecord](ctx, e, keyOutput(id, i))
+		if err != nil || out.v.Opened < o.SliceCount {
+			return false, err
+		}
+	}
+	err = e.lookSealed(ctx, r.v)
+	if apierr.Is(err, apierr.RunIncomplete) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// lookSealed checks that all slices that must be sealed are, and what CompleteRun expects: else RUN_INCOMPLETE.
+func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
+	var missing []string
+	for i, o := range r.Outputs {
+		count := o.SliceCount
+		var rows *int64
+		for _, x := range r.Expect {
+			if x.Output == i {
+				count, rows = max(count, x.SliceCount), x.Rows
+			}
+		}
+		out, err := get[outputRecord](ctx, e, keyOutput(r.ID, i))
+		if err != nil {
+			return err
+		}
+		if !out.exists() && !slices.ContainsFunc(r.Expect, func(x expectRecord) bool { return x.Output == i }) {
+			continue // never opened: left as it is
+		}
+		unsealed, sealed, none, err := e.unsealed(ctx, r.ID, i, count)
+		if err != nil {
+			return err
+		}
+		if none && len(unsealed) == 0 {
+			missing = append(missing, outputText(o)+":*") // opened, then aborted: nothing says that it should become empty
+		}
+		for _, s := range unsealed {
+			missing = append(missing, outputText(o)+":"+strconv.Itoa(int(s)))
+		}
+		if rows != nil && len(unsealed) == 0 && sealed != *rows {
+			return apierr.New(apierr.RunIncomplete, "output %s has %d rows, expected are %d", outputText(o), sealed, *rows).
+				With("run_id", string(r.ID)).With("rows", strconv.FormatInt(sealed, 10))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	shown := missing[:min(len(missing), 100)]
+	return apierr.New(apierr.RunIncomplete, "%d slices are not sealed: %s", len(missing), strings.Join(shown, " ")).
+		With("run_id", string(r.ID)).With("missing", strings.Join(shown, " "))
+}
+
+func outputText(o declaredOutput) string { return orText(o.Text, o.Ref.Path()) }
+
+// unsealed lists the slices that keep the output from being complete, and counts the rows of the others; none says
+// that not one is sealed. An aborted
+// slice is missing only where the count of slices says that it must be there.
+func (e *Engine) unsealed(ctx context.Context, id RunID, out int, count int32) (missing []SliceID, rows int64, none bool, err error) {
+	all, err := list[sliceRecord](ctx, e, prefixSlices(id, out))
+	if err != nil {
+		return nil, 0, false, err
+	}
+	none = true
+	next := SliceID(0)
+	skipTo := func(end SliceID) {
+		for ; next < min(end, SliceID(count)); next++ {
+			missing = append(missing, next)
+		}
+	}
+	for _, s := range all {
+		key, err := parseSliceKey(s.key)
+		if err != nil {
+			return nil, 0, false, err
+		}
+		skipTo(key.slice)
+		if s.v.State == SliceOpen || s.v.State == SliceAborted && int32(key.slice) < count {
+			missing = append(missing, key.slice)
+		}
+		if s.v.State == SliceSealed {
+			rows += int64(s.v.Durable)
+			none = false
+		}
+		next = key.slice + 1
+	}
+	skipTo(SliceID(count))
+	return missing, rows, none, nil
+}
+
+// drive carries a run on that is CLOSING or COMMITTING, or cleans up after one that has ended, and waits for it. One
+// goroutine per run does the work in this process; other replicas may do the same at the same time.
+func (e *Engine) drive(ctx context.Context, id RunID) error {
+	d := e.startDrive(ctx, id)
+	if d == nil {
+		return e.draining()
+	}
+	select {
+	case <-d.done:
+		return d.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// startDrive is drive without waiting; nil once the engine has stopped.
+func (e *Engine) startDrive(ctx context.Context, id RunID) *drive {
+	e.mu.Lock()
+	if d := e.drives[id]; d != nil {
+		e.mu.Unlock()
+		return d
+	}
+	d := &drive{done: make(chan struct{})}
+	e.drives[id] = d
+	e.mu.Unlock()
+	finish := func(err error) {
+		e.mu.Lock()
+		delete(e.drives, id)
+		if l := e.lives[id]; l != nil {
+			l.err = err
+		}
+		e.mu.Unlock()
+		d.err = err
+		close(d.done)
+		e.moved(id)
+	}
+	if !e.background(ctx, func(ctx context.Context) { finish(e.carryOn(ctx, id)) }) {
+		finish(e.draining())
+		return nil
+	}
+	return d
+}
+
+// carryOn does the next step of a run until it is OPEN again or has ended and is clean.
+func (e *Engine) carryOn(ctx context.Context, id RunID) error {
+	for {
+		r, err := e.loadRun(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.v.State == RunOpen:
+			return nil
+		case r.v.State == RunClosing && r.v.Why == whyComplete:
+			err = e.verifyClosing(ctx, r)
+		case r.v.State == RunClosing:
+			err = e.abortClosing(ctx, r)
+		case r.v.State == RunCommitting:
+			err = e.commitOutputs(ctx, r)
+		case r.v.Unclean:
+			err = e.cleanUp(ctx, r.v)
+		default:
+			e.forgetLife(r.v)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// verifyClosing looks again, now that nothing moves, and passes the point of no return or goes back to OPEN.
+func (e *Engine) verifyClosing(ctx context.Context, r stored[runRecord]) error {
+	incomplete := e.lookSealed(ctx, r.v)
+	if apierr.Is(incomplete, apierr.RunIncomplete) {
+		if err := e.moveFrom(ctx, r, func(rec *runRecord) { rec.State, rec.Why, rec.Expect = RunOpen, "", nil }); err != nil {
+			return err
+		}
+		return incomplete
+	}
+	if incomplete != nil {
+		return incomplete
+	}
+	for i := range r.v.Outputs {
+		if err := e.fixPlan(ctx, r, i); err != nil {
+			return err
+		}
+	}
+	return e.moveFrom(ctx, r, func(rec *runRecord) { rec.State = RunCommitting })
+}
+
+// moveFrom changes exactly the record that was read; if it has changed meanwhile, somebody else moved the run and the
+// caller looks again.
+func (e *Engine) moveFrom(ctx context.Context, r stored[runRecord], change func(*runRecord)) error {
+	return e.changeRun(ctx, r.v.ID, func(now *runRecord) bool {
+		if now.State != r.v.State || now.Why != r.v.Why || !now.Updated.Equal(r.v.Updated) {
+			return false
+		}
+		change(now)
+		return true
+	})
+}
+
+// fixPlan writes down count, rows and digest of an output's live blocks.
+func (e *Engine) fixPlan(ctx context.Context, r stored[runRecord], out int) error {
+	have, err := get[outputRecord](ctx, e, keyOutput(r.v.ID, out))
+	if err != nil || !have.exists() {
+		return err
+	}
+	plan, err := e.plan(ctx, r.v.ID, out)
+	if err != nil {
+		return err
+	}
+	return e.changeOutput(ctx, r.v.ID, out, []RunState{RunClosing}, func(o *outputRecord) bool {
+		o.Count, o.Digest, o.Rows = len(plan.live), plan.digest, plan.rows
+		return true
+	})
+}
+
+// commitPlan is what an output's ledger says of its blocks.
+type commitPlan struct {
+	live   map[BlockID]int64 // rows of live blocks
+	dead   map[BlockID]bool  // every other id ever given out; true = its fate is unknown
+	rows   int64
+	digest uint32
+}
+
+func (e *Engine) plan(ctx context.Context, id RunID, out int) (commitPlan, error) {
+	blocks, slices, err := e.blocks(ctx, id, out)
+	if err != nil {
+		return commitPlan{}, err
+	}
+	p := commitPlan{live: map[BlockID]int64{}, dead: map[BlockID]bool{}}
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	for _, b := range blocks {
+		blockID, err := parseBlockID(b.key)
+		if err != nil {
+			return commitPlan{}, err
+		}
+		if !b.v.live(slices[b.v.Slice]) {
+			p.dead[blockID] = b.v.State == blockReserved
+			continue
+		}
+		p.live[blockID] = b.v.Rows
+		p.rows += b.v.Rows
+		sum := binary.LittleEndian.AppendUint64(nil, uint64(blockID))
+		sum = binary.LittleEndian.AppendUint64(sum, uint64(b.v.Rows))
+		sum = binary.LittleEndian.AppendUint32(sum, b.v.Checksum)
+		p.digest = crc32.Update(p.digest, castagnoli, sum)
+	}
+	return p, nil
+}
+
+// commitOutputs commits the outputs one by one and ends the run.
+func (e *Engine) commitOutputs(ctx context.Context, r stored[runRecord]) error {
+	if e.rules.freeLockEarly {
+		for _, o := range r.v.Outputs {
+			if err := e.deleteAll(ctx, []Key{keyLock(matchKey(o.Ref))}); err != nil {
+				return err
+			}
+		}
+	}
+	var unsettled error
+	committed, failed := 0, 0
+	var why *errRecord
+	for i := range r.v.Outputs {
+		out, err := get[outputRecord](ctx, e, keyOutput(r.v.ID, i))
+		if err != nil {
+			return err
+		}
+		if !out.exists() {
+			continue
+		}
+		if err := e.commitOutput(ctx, r, i, out.v); errors.Is(err, errFailed) {
+			failed++
+			why = recordOf(apierr.Wrap(err, apierr.CommitFailed, "output %s: %s", outputText(r.v.Outputs[i]), err))
+			if err := e.recordFailed(ctx, r.v.ID, i, why); err != nil {
+				return err
+			}
+		} else if err != nil {
+			unsettled = errors.Join(unsettled, err)
+		} else {
+			committed++
+		}
+	}
+	if unsettled != nil {
+		return unsettled
+	}
+	return e.moveFrom(ctx, r, func(rec *runRecord) {
+		rec.State, rec.Ended, rec.Unclean, rec.Err = RunCommitted, e.cfg.Now().UTC(), true, why
+		if failed > 0 && committed > 0 {
+			rec.State = RunPartiallyCommitted
+		} else if failed > 0 {
+			rec.State = RunFailed
+		}
+	})
+}
+
+// commitOutput is steps 3 to 5 of design.md 3 for one output; what it does again after a crash does no harm.
+func (e *Engine) commitOutput(ctx context.Context, r stored[runRecord], out int, rec outputRecord) error {
+	if rec.State == OutputCommitted {
+		return nil
+	}
+	rec, err := e.session(ctx, r.v.ID, out, RunCommitting)
+	if apierr.Is(err, apierr.SchemaChanged) || apierr.Is(err, apierr.TableNotFound) {
+		return fmt.Errorf("%w: %w", errFailed, err) // no session, so nothing was ever sent
+	}
+	if err != nil {
+		return err
+	}
+	plan, err := e.plan(ctx, r.v.ID, out)
+	if err != nil {
+		return err
+	}
+	if len(plan.live) != rec.Count || plan.digest != rec.Digest {
+		return e.alarm(ctx, rec, "the ledger's blocks are not those of the point of no return")
+	}
+	waited := false
+	p := posting{e: e, run: r.v.ID, out: out, ref: rec.Ref, session: rec.Session, states: []RunState{RunCommitting}}
+	p.before = func(ctx context.Context, up *Upload) error {
+		if len(plan.dead) > 0 {
+			if err := e.fence.check(ctx, e, rec.Ref, rec.Session); err != nil {
+				return err
+			}
+		}
+		if err := e.bury(ctx, r.v.ID, out, rec, true); err != nil {
+			return err
+		}
+		if err := e.waitUnfenced(ctx, plan, &waited); err != nil {
+			return err
+		}
+		return e.checkList(ctx, r.v.ID, out, plan)
+	}
+	up, err := p.settle(ctx)
+	if err != nil {
+		return err
+	}
+	alarm := ""
+	if diff := plan.compare(up.Blocks, e.probeID()); diff != "" {
+		alarm = "the committed session differs from the ledger: " + diff
+		e.log.ErrorContext(ctx, alarm, "run_id", r.v.ID, "output", rec.Ref.Path())
+	}
+	return e.recordCommitted(ctx, r.v.ID, out, rec, alarm)
+}
+
+// waitUnfenced waits, once, until no upload sent before can still land, where versions do not protect us.
+func (e *Engine) waitUnfenced(ctx context.Context, plan commitPlan, waited *bool) error {
+	unknown := false
+	for _, u := range plan.dead {
+		unknown = unknown || u
+	}
+	if !e.fence.unfenced() || !unknown || *waited {
+		return nil
+	}
+	*waited = true
+	return retry.Sleep(ctx, e.cfg.Limits.UnfencedWait)
+}
+
+// checkList compares the session's list with the ledger before a POST.
+func (e *Engine) checkList(ctx context.Context, id RunID, out int, plan commitPlan) error {
+	if e.rules.skipListCheck {
+		return nil
+	}
+	rec, err := get[outputRecord](ctx, e, keyOutput(id, out))
+	if err != nil {
+		return err
+	}
+	up, err := e.load(ctx, rec.v.Ref, rec.v.Session)
+	if err != nil {
+		return err
+	}
+	if up.Status != UploadNormal {
+		return fmt.Errorf("the upload session became %s", up.Status)
+	}
+	for _, b := range up.Blocks {
+		if unknown, dead := plan.dead[b.ID]; dead && b.Rows != 0 {
+			return fmt.Errorf("dead block %d still lists %d rows (fate unknown: %t)", b.ID, b.Rows, unknown)
+		}
+	}
+	if diff := plan.compare(up.Blocks, e.probeID()); diff != "" {
+		if e.rules.overwriteAliens {
+			return e.overwriteAliens(ctx, rec.v, up, plan)
+		}
+		return e.alarm(ctx, rec.v, diff)
+	}
+	return nil
+}
+
+func (e *Engine) overwriteAliens(ctx context.Context, rec outputRecord, up *Upload, plan commitPlan) error {
+	for _, b := range up.Blocks {
+		if _, live := plan.live[b.ID]; !live {
+			target := BlockTarget{Output: rec.Ref, UploadID: rec.Session, Block: b.ID, Version: TombstoneVersion, Form: 1}
+			if err := e.cfg.Backend.Tombstone(ctx, target); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// alarm fails an output loudly, or leaves it unsettled if a POST may still be under way.
+func (e *Engine) alarm(ctx context.Context, rec outputRecord, what string) error {
+	e.log.ErrorContext(ctx, "commit stopped: "+what, "output", rec.Ref.Path(), "session", rec.Session)
+	if rec.Posts != rec.Settled {
+		return apierr.New(apierr.OutcomeUnknown, "a commit was sent, and now the session does not match the ledger: %s", what)
+	}
+	return fmt.Errorf("%w: %s", errFailed, what)
+}
+
+// compare tells how a session's list differs from the ledger; "" if it does not: live blocks with their rows, dead ids
+// absent or with 0 rows, nothing else but the probe's.
+func (p commitPlan) compare(listed []UploadedBlock, probe BlockID) string {
+	seen := 0
+	for _, b := range listed {
+		rows, live := p.live[b.ID]
+		_, dead := p.dead[b.ID]
+		switch {
+		case live && rows != b.Rows:
+			return fmt.Sprintf("block %d lists %d rows, recorded are %d", b.ID, b.Rows, rows)
+		case live:
+			seen++
+		case (dead || b.ID == probe) && b.Rows == 0:
+		case dead:
+			return fmt.Sprintf("dead block %d lists %d rows", b.ID, b.Rows)
+		default:
+			return fmt.Sprintf("block %d was never given out", b.ID)
+		}
+	}
+	if seen != len(p.live) {
+		return fmt.Sprintf("%d of %d recorded blocks are not listed", len(p.live)-seen, len(p.live))
+	}
+	return ""
+}
+
+// recordCommitted ends an output and frees it.
+func (e *Engine) recordCommitted(ctx context.Context, id RunID, out int, rec outputRecord, alarm string) error {
+	return e.transact(ctx, func(ctx context.Context, _ bool) (Txn, error) {
+		now, err := get[outputRecord](ctx, e, keyOutput(id, out))
+		if err != nil || now.v.State == OutputCommitted {
+			return Txn{}, err
+		}
+		done := now.v
+		done.State, done.Committed, done.Alarm, done.Err = OutputCommitted, e.cfg.Now().UTC(), alarm, nil
+		return Txn{Compares: []Compare{now.unchanged()}, Puts: []Put{now.put(done)}, Deletes: []Key{keyLock(matchKey(rec.Ref))}}, nil
+	})
+}
+
+func (e *Engine) recordFailed(ctx context.Context, id RunID, out int, why *errRecord) error {
+	return e.changeOutput(ctx, id, out, []RunState{RunCommitting}, func(o *outputRecord) bool {
+		o.State, o.Err = OutputFailed, why
+		return true
+	})
+}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/sluice-io/sluice/service/internal/retry"
 )
 
 // Config says where MaxCompute is and how to talk to it. The zero value of every field but Endpoint is usable.
@@ -31,8 +33,9 @@ type Config struct {
 	MaxMessageBytes int64
 	// UserAgent is sent as User-Agent and, signed, as x-odps-user-agent. Empty: "sluice".
 	UserAgent string
-	// Retry is the backoff of repeatable control calls.
-	Retry RetryPolicy
+	// Retry is the backoff of control calls that may be repeated; zero = 4 tries, 200 ms doubling up to 5 s. A server
+	// that asks to wait longer than its Max gets no other try: the hint goes to the caller.
+	Retry retry.Policy
 	// Logger gets retries and other things no return value carries; nil discards.
 	Logger *slog.Logger
 }
@@ -77,20 +80,12 @@ type Timeouts struct {
 type TransportConfig struct {
 	// MaxIdlePerHost is how many idle data connections are kept, as many as slices may be in flight; 0 = 256.
 	MaxIdlePerHost int
-	// BufferBytes is the size of each data connection's read and of its write buffer; 0 = 64 KiB.
+	// BufferBytes is the size of each data connection's read buffer; 0 = 32 KiB. Large reads bypass it.
 	BufferBytes int
 	// WriteBytes is the size of one write of a block's body; 0 = 256 KiB.
 	WriteBytes int
 	// Proxy as in http.Transport; nil = from the environment.
 	Proxy func(*http.Request) (*url.URL, error)
-}
-
-// RetryPolicy is the backoff of control calls that may be repeated: Tries in all, waiting First, then twice as long
-// each time up to Max, each with jitter. A Retry-After of the server up to Max is obeyed.
-type RetryPolicy struct {
-	Tries int           // 0 = 4
-	First time.Duration // 0 = 200 ms
-	Max   time.Duration // 0 = 5 s
 }
 
 func (c Config) withDefaults() Config {
@@ -104,7 +99,7 @@ func (c Config) withDefaults() Config {
 	c.Timeouts.Reply = cmp.Or(c.Timeouts.Reply, 5*time.Minute)
 	c.Timeouts.Idle = cmp.Or(c.Timeouts.Idle, 30*time.Second)
 	c.Transport.MaxIdlePerHost = cmp.Or(c.Transport.MaxIdlePerHost, 256)
-	c.Transport.BufferBytes = cmp.Or(c.Transport.BufferBytes, 64<<10)
+	c.Transport.BufferBytes = cmp.Or(c.Transport.BufferBytes, 32<<10)
 	c.Transport.WriteBytes = cmp.Or(c.Transport.WriteBytes, 256<<10)
 	if c.Transport.Proxy == nil {
 		c.Transport.Proxy = http.ProxyFromEnvironment

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/batch"
 	"github.com/sluice-io/sluice/service/internal/read"
+	"github.com/sluice-io/sluice/service/internal/retry"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
@@ -63,7 +64,7 @@ func (c *Client) downloadSession(ctx context.Context, k call, ref table.Ref) (*r
 		if err != nil || ready {
 			return d, err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := retry.Sleep(ctx, wait); err != nil {
 			return nil, fmt.Errorf("%s: %w", k.op, err)
 		}
 		next, err := c.tunnelCall(ctx, k.op, http.MethodGet, ref, url.Values{"downloadid": {d.ID}}, scopeSession)

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-io/sluice/service/internal/batch"
+	"github.com/sluice-io/sluice/service/internal/retry"
 	"github.com/sluice-io/sluice/service/internal/table"
 	"github.com/sluice-io/sluice/service/internal/write"
 )
@@ -38,7 +39,7 @@ func connect(t testing.TB, s *httptest.Server, change func(*Config)) *Client {
 	t.Helper()
 	cfg := Config{
 		Endpoint: s.URL + "/api", TunnelEndpoint: s.URL, Project: "p1", Credentials: Credentials{AccessID: "ak", AccessKey: "sk"},
-		Retry: RetryPolicy{First: time.Millisecond, Max: 2 * time.Millisecond},
+		Retry: retry.Policy{First: time.Millisecond, Max: 2 * time.Millisecond},
 	}
 	if change != nil {
 		change(&cfg)

@@ -141,17 +141,17 @@ func (c *Client) PartitionExists(ctx context.Context, ref table.Ref) (bool, erro
 	return err == nil, err
 }
 
-// CreatePartition adds a partition. Without ifNotExists an existing one is PARTITION_EXISTS; repeated like CreateTable.
-func (c *Client) CreatePartition(ctx context.Context, ref table.Ref, ifNotExists bool) error {
-	return c.alterPartition(ctx, "create partition", ref, "ADD "+ifWord(ifNotExists, "IF NOT EXISTS "), ifNotExists)
+// CreatePartition adds a partition; an existing one is PARTITION_EXISTS. Not repeated, as CreateTable.
+func (c *Client) CreatePartition(ctx context.Context, ref table.Ref) error {
+	return c.alterPartition(ctx, "create partition", ref, "ADD")
 }
 
-// DropPartition drops a partition and its rows. Without ifExists a missing one is PARTITION_NOT_FOUND.
-func (c *Client) DropPartition(ctx context.Context, ref table.Ref, ifExists bool) error {
-	return c.alterPartition(ctx, "drop partition", ref, "DROP "+ifWord(ifExists, "IF EXISTS "), ifExists)
+// DropPartition drops a partition and its rows; a missing one is PARTITION_NOT_FOUND. Not repeated, as CreateTable.
+func (c *Client) DropPartition(ctx context.Context, ref table.Ref) error {
+	return c.alterPartition(ctx, "drop partition", ref, "DROP")
 }
 
-func (c *Client) alterPartition(ctx context.Context, op string, ref table.Ref, verb string, repeatable bool) error {
+func (c *Client) alterPartition(ctx context.Context, op string, ref table.Ref, verb string) error {
 	name, err := c.resolve(ref.Name)
 	if err != nil {
 		return err
@@ -160,9 +160,9 @@ func (c *Client) alterPartition(ctx context.Context, op string, ref table.Ref, v
 	if err != nil {
 		return err
 	}
-	text := "ALTER TABLE " + quoteTable(name) + " " + verb + "PARTITION (" + spec + ");"
+	text := "ALTER TABLE " + quoteTable(name) + " " + verb + " PARTITION (" + spec + ");"
 	o := objectOf(table.Ref{Name: name, Partition: ref.Partition})
-	return c.ddl(ctx, statement{op: op, text: text, object: o, repeatable: repeatable}, name)
+	return c.ddl(ctx, statement{op: op, text: text, object: o}, name)
 }
 
 // restSpec is a partition as REST spells it, pt='a',hh='1'; tunnelSpec as the tunnel does, pt=a,hh=1. Neither can hold

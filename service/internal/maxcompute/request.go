@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/table"
 	"github.com/sluice-io/sluice/service/internal/write"
@@ -104,19 +102,13 @@ func (c *Client) repeat(ctx context.Context, k call) (*reply, error) {
 
 // retrying is the one retry loop: again decides which errors are worth another try.
 func retrying[T any](ctx context.Context, c *Client, op string, again func(error) bool, f func() (T, error)) (T, error) {
-	wait := &backoff.ExponentialBackOff{InitialInterval: c.cfg.Retry.First, Multiplier: 2, RandomizationFactor: 0.3, MaxInterval: c.cfg.Retry.Max}
-	wait.Reset()
-	for try := 1; ; try++ {
+	for n := 1; ; n++ {
 		v, err := f()
-		if err == nil || try >= c.cfg.Retry.Tries || !again(err) {
+		if err == nil || c.cfg.Retry.Last(n) || !again(err) || apierr.From(err).RetryAfter() > c.cfg.Retry.Max {
 			return v, err
 		}
-		d := wait.NextBackOff()
-		if hint := apierr.From(err).RetryAfter(); hint > 0 {
-			d = min(hint, c.cfg.Retry.Max)
-		}
-		c.log.DebugContext(ctx, "repeat call", slog.String("op", op), slog.Int("try", try), slog.Duration("wait", d), slog.Any("err", err))
-		if sleep(ctx, d) != nil {
+		c.log.DebugContext(ctx, "repeat call", slog.String("op", op), slog.Int("try", n), slog.Any("err", err))
+		if c.cfg.Retry.Wait(ctx, n, err) != nil {
 			return v, err // the last reply says more than the cancelled wait
 		}
 	}
@@ -132,17 +124,6 @@ func transient(err error) bool {
 // left, or was turned away at the door.
 func withoutEffect(err error) bool {
 	return transient(err) && (errors.Is(err, write.ErrNotSent) || apierr.ReasonOf(err) == apierr.Throttled)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // metaPath is a table's path for metadata: no schema in it, whatever the project (maxcompute-protocol.md 1).

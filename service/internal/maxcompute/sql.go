@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
+	"github.com/sluice-io/sluice/service/internal/retry"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
@@ -126,20 +127,31 @@ func (c *Client) newInstance(project string, s statement, r *reply) (*Instance, 
 	location := r.header.Get("Location")
 	i := &Instance{ID: location[strings.LastIndexByte(location, '/')+1:], client: c, project: project, stmt: s}
 	i.stmt.object.Instance = i.ID
-	if i.ID == "" {
-		return nil, s.object.annotate(apierr.New(apierr.OutcomeUnknown, "%s: maxcompute named no instance", s.op))
-	}
-	// 200 with a body: the statement ran at once. 201: it was queued.
+	// 200 with tasks that have ended: the statement ran at once. Anything else was queued.
 	if r.status == http.StatusOK && len(r.body) > 0 {
 		var doc instanceXML
 		if err := parseXML(s.op, i.stmt.object, r.body, &doc); err != nil {
 			return nil, err
 		}
-		if len(doc.Tasks) > 0 {
+		if doc.ended() {
 			i.done = &doc
 		}
 	}
+	if i.ID == "" && i.done == nil {
+		return nil, s.object.annotate(apierr.New(apierr.OutcomeUnknown, "%s: maxcompute named no instance", s.op))
+	}
 	return i, nil
+}
+
+func (d *instanceXML) ended() bool {
+	if len(d.Tasks) == 0 {
+		return false
+	}
+	switch strings.ToLower(d.Tasks[0].Status) {
+	case "success", "failed", "cancelled":
+		return true
+	}
+	return false
 }
 
 // instanceBody is the job document (maxcompute-protocol.md 7.1).
@@ -190,7 +202,7 @@ func (i *Instance) Wait(ctx context.Context) (*SQLResult, error) {
 		if strings.EqualFold(doc.Status, "Terminated") {
 			break
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := retry.Sleep(ctx, wait); err != nil {
 			return nil, fmt.Errorf("%s: %w", i.stmt.op, err)
 		}
 	}

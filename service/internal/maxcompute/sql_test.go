@@ -87,10 +87,9 @@ func TestSQL_failures(t *testing.T) {
 		status, result string
 		want           apierr.Reason
 	}{
-		"failed":       {"Failed", "T0RQUy0wMTMwMTMxOlsxLDE1XSBUYWJsZSBub3QgZm91bmQgLSB0YWJsZSBwLnQ=", apierr.TableNotFound},
-		"cancelled":    {"Cancelled", "", apierr.BackendUnavailable},
-		"unknown word": {"Odd", "", apierr.BackendUnavailable},
-		"bad base64":   {"Success", "%%%", apierr.BackendUnavailable},
+		"failed":     {"Failed", "T0RQUy0wMTMwMTMxOlsxLDE1XSBUYWJsZSBub3QgZm91bmQgLSB0YWJsZSBwLnQ=", apierr.TableNotFound},
+		"cancelled":  {"Cancelled", "", apierr.BackendUnavailable},
+		"bad base64": {"Success", "%%%", apierr.BackendUnavailable},
 	} {
 		c := connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://x/projects/p1/instances/I1")
@@ -104,7 +103,19 @@ func TestSQL_failures(t *testing.T) {
 			t.Errorf("odps_code = %q", apierr.From(err).Meta("odps_code"))
 		}
 	}
-	c := connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }), nil)
+	// A task that is not done in the submit's reply is polled; an unknown word at the end is no success.
+	c := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://x/projects/p1/instances/I1")
+		if r.Method == http.MethodPost || r.URL.Query().Has("result") {
+			fmt.Fprint(w, taskDoc("Odd", "text", ""))
+			return
+		}
+		fmt.Fprint(w, `<Instance><Status>Terminated</Status></Instance>`)
+	}), nil)
+	if _, err := c.RunSQL(t.Context(), "p1", "", "x", nil, false); !apierr.Is(err, apierr.BackendUnavailable) {
+		t.Errorf("unknown word: %v, want BACKEND_UNAVAILABLE", err)
+	}
+	c = connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }), nil)
 	if _, err := c.RunSQL(t.Context(), "p1", "", "x", nil, false); !apierr.Is(err, apierr.OutcomeUnknown) {
 		t.Errorf("no instance named: %v, want OUTCOME_UNKNOWN", err)
 	}

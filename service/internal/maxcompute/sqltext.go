@@ -43,7 +43,7 @@ func sqlSpec(s table.Spec) (string, error) {
 // usableColumn refuses names that would need an escape inside back-ticks: no SQL dialect of theirs defines one.
 func usableColumn(s string) bool { return s != "" && !strings.ContainsAny(s, "`\x00\n\r") }
 
-func createTableSQL(name table.Name, info *table.Info, ifNotExists bool) (string, error) {
+func createTableSQL(name table.Name, info *table.Info) (string, error) {
 	s := &info.Schema
 	if len(s.Columns) == 0 {
 		return "", apierr.New(apierr.BadColumn, "a table needs at least one data column")
@@ -60,7 +60,7 @@ func createTableSQL(name table.Name, info *table.Info, ifNotExists bool) (string
 		cols += ", PRIMARY KEY (" + key + ")"
 	}
 	var b strings.Builder
-	b.WriteString("CREATE TABLE " + ifWord(ifNotExists, "IF NOT EXISTS ") + quoteTable(name) + " (" + cols + ")")
+	b.WriteString("CREATE TABLE " + quoteTable(name) + " (" + cols + ")")
 	if info.Comment != "" {
 		b.WriteString(" COMMENT " + quoteString(info.Comment))
 	}

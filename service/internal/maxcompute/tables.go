@@ -148,34 +148,26 @@ func pageQuery(size int, marker string) url.Values {
 	return q
 }
 
-// CreateTable makes a managed table from info's name, schema, comment, life cycle and Transactional. With ifNotExists an
-// existing table of any shape is left alone, otherwise it is TABLE_EXISTS. A call without an answer is not repeated here
-// unless ifNotExists makes that harmless.
-func (c *Client) CreateTable(ctx context.Context, info *table.Info, ifNotExists bool) error {
+// CreateTable makes a managed table from info's name, schema, comment, life cycle and Transactional; an existing one is
+// TABLE_EXISTS. A call without an answer is not repeated: asked again, it would meet its own table.
+func (c *Client) CreateTable(ctx context.Context, info *table.Info) error {
 	name, err := c.resolve(info.Name)
 	if err != nil {
 		return err
 	}
-	text, err := createTableSQL(name, info, ifNotExists)
+	text, err := createTableSQL(name, info)
 	if err != nil {
 		return err
 	}
-	return c.ddl(ctx, statement{op: "create table", text: text, object: object{Project: name.Project, Table: name.String()}, repeatable: ifNotExists}, name)
+	return c.ddl(ctx, statement{op: "create table", text: text, object: object{Project: name.Project, Table: name.String()}}, name)
 }
 
-// DropTable drops a managed table. Without ifExists a missing one is TABLE_NOT_FOUND; repeated like CreateTable.
-func (c *Client) DropTable(ctx context.Context, name table.Name, ifExists bool) error {
+// DropTable drops a managed table; a missing one is TABLE_NOT_FOUND. Not repeated, as CreateTable.
+func (c *Client) DropTable(ctx context.Context, name table.Name) error {
 	name, err := c.resolve(name)
 	if err != nil {
 		return err
 	}
-	text := "DROP TABLE " + ifWord(ifExists, "IF EXISTS ") + quoteTable(name) + ";"
-	return c.ddl(ctx, statement{op: "drop table", text: text, object: object{Project: name.Project, Table: name.String()}, repeatable: ifExists}, name)
-}
-
-func ifWord(on bool, word string) string {
-	if on {
-		return word
-	}
-	return ""
+	text := "DROP TABLE " + quoteTable(name) + ";"
+	return c.ddl(ctx, statement{op: "drop table", text: text, object: object{Project: name.Project, Table: name.String()}}, name)
 }

@@ -181,13 +181,12 @@ func TestDDL_texts(t *testing.T) {
 		want string
 	}{
 		"create table": {
-			func(c *Client) error { return c.CreateTable(t.Context(), info, true) },
-			"CREATE TABLE IF NOT EXISTS p1.`t1` (`id` bigint NOT NULL DEFAULT 5, `a b` struct<x:decimal(10,2)> COMMENT '\\'', `s` string DEFAULT 'a\\'b\\\\', `f` boolean DEFAULT true, PRIMARY KEY (`ID`)) COMMENT 'it\\'s\\n\\\\' PARTITIONED BY (`pt` string COMMENT 'k') TBLPROPERTIES ('transactional'='true') LIFECYCLE 7;",
+			func(c *Client) error { return c.CreateTable(t.Context(), info) },
+			"CREATE TABLE p1.`t1` (`id` bigint NOT NULL DEFAULT 5, `a b` struct<x:decimal(10,2)> COMMENT '\\'', `s` string DEFAULT 'a\\'b\\\\', `f` boolean DEFAULT true, PRIMARY KEY (`ID`)) COMMENT 'it\\'s\\n\\\\' PARTITIONED BY (`pt` string COMMENT 'k') TBLPROPERTIES ('transactional'='true') LIFECYCLE 7;",
 		},
-		"drop table":       {func(c *Client) error { return c.DropTable(t.Context(), info.Name, false) }, "DROP TABLE p1.`t1`;"},
-		"drop table if":    {func(c *Client) error { return c.DropTable(t.Context(), table.Name{Schema: "s1", Table: "t1"}, true) }, "DROP TABLE IF EXISTS p1.`s1`.`t1`;"},
-		"create partition": {func(c *Client) error { return c.CreatePartition(t.Context(), ref, false) }, `ALTER TABLE p1.` + "`t1` ADD PARTITION (`pt`='x\\'/\\\\',`hh`='1');"},
-		"drop partition":   {func(c *Client) error { return c.DropPartition(t.Context(), ref, true) }, `ALTER TABLE p1.` + "`t1` DROP IF EXISTS PARTITION (`pt`='x\\'/\\\\',`hh`='1');"},
+		"drop table":       {func(c *Client) error { return c.DropTable(t.Context(), info.Name) }, "DROP TABLE p1.`t1`;"},
+		"create partition": {func(c *Client) error { return c.CreatePartition(t.Context(), ref) }, `ALTER TABLE p1.` + "`t1` ADD PARTITION (`pt`='x\\'/\\\\',`hh`='1');"},
+		"drop partition":   {func(c *Client) error { return c.DropPartition(t.Context(), ref) }, `ALTER TABLE p1.` + "`t1` DROP PARTITION (`pt`='x\\'/\\\\',`hh`='1');"},
 	} {
 		var job jobXML
 		c := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -228,28 +227,33 @@ func TestCreateTable_refuses_what_sql_cannot_say(t *testing.T) {
 		"default is an expression": {col("a", "1); drop table t"), apierr.BadArgument}, "key without column": {key, apierr.BadColumn},
 		"negative life": {life, apierr.BadArgument}, "table name": {odd, apierr.BadPath},
 	} {
-		if err := c.CreateTable(t.Context(), &k.info, false); apierr.ReasonOf(err) != k.want {
+		if err := c.CreateTable(t.Context(), &k.info); apierr.ReasonOf(err) != k.want {
 			t.Errorf("%s: %v, want %v", name, err, k.want)
 		}
 	}
-	if err := c.CreatePartition(t.Context(), table.Ref{Name: table.Name{Table: "t"}}, true); !apierr.Is(err, apierr.BadPartition) {
+	if err := c.CreatePartition(t.Context(), table.Ref{Name: table.Name{Table: "t"}}); !apierr.Is(err, apierr.BadPartition) {
 		t.Errorf("no partition: %v, want BAD_PARTITION", err)
 	}
 }
 
-func TestDDL_repeats_only_what_is_harmless(t *testing.T) {
-	for _, k := range []struct {
-		name     string
-		ifExists bool
-		fail     http.HandlerFunc
-		calls    int64
-	}{
-		{"cut, harmless", true, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 2},
-		{"cut, not harmless", false, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 1},
-		{"turned away", false, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", "1")
+func TestSQL_repeats_only_what_is_harmless(t *testing.T) {
+	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	turnedAway := func(retryAfter string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", retryAfter)
 			refuseXML(w, 409, "InstanceThrottled", "too many")
-		}, 2},
+		}
+	}
+	for _, k := range []struct {
+		name       string
+		repeatable bool
+		fail       http.HandlerFunc
+		calls      int64
+	}{
+		{"cut, harmless", true, cut, 2},
+		{"cut, not harmless", false, cut, 1},
+		{"turned away", false, turnedAway("0"), 2},
+		{"turned away for longer than we wait", false, turnedAway("60"), 1},
 		{"server error", false, func(w http.ResponseWriter, _ *http.Request) { refuseXML(w, 500, "InternalServerError", "x") }, 1},
 	} {
 		var calls atomic.Int64
@@ -261,7 +265,7 @@ func TestDDL_repeats_only_what_is_harmless(t *testing.T) {
 			w.Header().Set("Location", "http://x/projects/p1/instances/I1")
 			fmt.Fprint(w, taskDoc("Success", "text", ""))
 		}), nil)
-		err := c.DropTable(t.Context(), table.Name{Table: "t1"}, k.ifExists)
+		_, err := c.RunSQL(t.Context(), "p1", "", "drop table if exists t", nil, k.repeatable)
 		if calls.Load() != k.calls || (err == nil) != (k.calls == 2) {
 			t.Errorf("%s: %v after %d calls, want %d", k.name, err, calls.Load(), k.calls)
 		}

@@ -38,7 +38,8 @@ func newTransport(cfg Config, data bool) *http.Transport {
 	t.Protocols.SetHTTP1(true)
 	if data {
 		t.ResponseHeaderTimeout = cfg.Timeouts.Reply
-		t.ReadBufferSize, t.WriteBufferSize = cfg.Transport.BufferBytes, cfg.Transport.BufferBytes
+		// The write buffer stays at net/http's 4 KiB: bodies come in large writes, of which a larger one would copy more.
+		t.ReadBufferSize = cfg.Transport.BufferBytes
 	}
 	return t
 }

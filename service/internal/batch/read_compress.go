@@ -34,7 +34,14 @@ var (
 		}
 		return e
 	}}
-	lz4Writers = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
+	lz4Writers = sync.Pool{New: func() any {
+		w := lz4.NewWriter(nil)
+		// The library's blocks of 4 MiB would be allocated for every small buffer; checksums are the message's CRC-32C.
+		if err := w.Apply(lz4.BlockSizeOption(lz4.Block256Kb), lz4.ChecksumOption(false)); err != nil {
+			panic("lz4 writer options: " + err.Error())
+		}
+		return w
+	}}
 )
 
 // unpackBuffer gives the plain bytes of one compressed buffer, refusing before it allocates more than budget.

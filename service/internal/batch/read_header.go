@@ -2,7 +2,6 @@ package batch
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -10,14 +9,9 @@ import (
 //
 //	FF FF FF FF | int32 length of metadata | metadata (flatbuffer Message, padded) | body
 //
-// Only what a RecordBatch message needs of flatbuffers is here: a reader that checks every position against the
-// metadata's end, and a writer that always lays the same tables out at the same places.
+// The metadata is read with batchMeta; the writer here always lays the same tables out at the same places.
 
-const (
-	messageTypeRecordBatch = 3
-	maxHeaderBytes         = 4 << 20 // more metadata than any table of ours can need
-	maxHeaderEntries       = 1 << 17 // nodes or buffers of one message
-)
+const maxHeaderEntries = 1 << 17 // nodes or buffers of one message; more than any table of ours can need
 
 // Body compression as the flatbuffer numbers it, plus none.
 const (
@@ -40,120 +34,26 @@ type header struct {
 	buffers []bodyBuffer
 }
 
-var errNoRecordBatch = errors.New("arrow message is not a record batch")
-
-// flatReader reads a flatbuffer. Any access outside sets bad and yields 0, so a caller may check once at the end.
-type flatReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *flatReader) at(pos, size int) []byte {
-	if pos < 0 || pos > len(r.b)-size {
-		r.bad = true
-		return make([]byte, 8)
-	}
-	return r.b[pos : pos+size]
-}
-
-func (r *flatReader) u16(pos int) int   { return int(binary.LittleEndian.Uint16(r.at(pos, 2))) }
-func (r *flatReader) u32(pos int) int   { return int(binary.LittleEndian.Uint32(r.at(pos, 4))) }
-func (r *flatReader) i64(pos int) int64 { return int64(binary.LittleEndian.Uint64(r.at(pos, 8))) }
-func (r *flatReader) i8(pos int) int8   { return int8(r.at(pos, 1)[0]) }
-
-// field is the position of a table's field, 0 when the table does not have it.
-func (r *flatReader) field(tab, slot int) int {
-	vtable := tab - int(int32(binary.LittleEndian.Uint32(r.at(tab, 4))))
-	if 4+2*slot >= r.u16(vtable) {
-		return 0
-	}
-	off := r.u16(vtable + 4 + 2*slot)
-	if off == 0 {
-		return 0
-	}
-	return tab + off
-}
-
-// follow resolves the offset stored at pos.
-func (r *flatReader) follow(pos int) int { return pos + r.u32(pos) }
-
-// vector is the place and length of a vector of 16-byte structs.
-func (r *flatReader) vector(pos int) (first, n int) {
-	if pos == 0 {
-		return 0, 0
-	}
-	v := r.follow(pos)
-	n = r.u32(v)
-	if n > maxHeaderEntries || v+4 > len(r.b)-16*n {
-		r.bad = true
-		return 0, 0
-	}
-	return v + 4, n
-}
-
-// parseHeader reads the metadata of msg, of which meta are the bytes up to the body at least. total is the length of
-// the whole message.
+// parseHeader reads the metadata of an upstream message. What is wrong with it is no client's fault, so its errors
+// carry no reason.
 func parseHeader(msg Payload) (header, error) {
-	var h header
-	var prefix [8]byte
-	if copyRange(prefix[:], msg, 0) < 8 || binary.LittleEndian.Uint32(prefix[:]) != 0xffffffff {
-		return h, errors.New("arrow message without its continuation mark")
+	var m batchMeta
+	meta := func(from, size int) []byte { return contiguous(msg, from, size) }
+	if err := m.open(msg.Len(), meta); err != nil {
+		return header{}, fmt.Errorf("parse record batch metadata: %v", err)
 	}
-	size := int(binary.LittleEndian.Uint32(prefix[4:]))
-	if size <= 0 || size > maxHeaderBytes || int64(8+size) > int64(msg.Len()) {
-		return h, fmt.Errorf("arrow metadata of %d bytes in a message of %d", size, msg.Len())
+	if m.nodes > maxHeaderEntries || m.bufs > maxHeaderEntries {
+		return header{}, fmt.Errorf("record batch of %d nodes and %d buffers", m.nodes, m.bufs)
 	}
-	h.start = 8 + size
-	if err := h.parse(contiguous(msg, 8, size)); err != nil {
-		return h, err
+	h := header{rows: m.rows, body: m.msg.bodySize, start: m.msg.bodyAt, codec: m.codec}
+	h.nodes, h.buffers = make([]fieldNode, m.nodes), make([]bodyBuffer, m.bufs)
+	for i := range h.nodes {
+		h.nodes[i].length, h.nodes[i].nulls = m.node(i)
 	}
-	if h.body < 0 || h.body != int64(msg.Len()-h.start) {
-		return h, fmt.Errorf("arrow body of %d bytes announced, %d there", h.body, msg.Len()-h.start)
+	for i := range h.buffers {
+		h.buffers[i].offset, h.buffers[i].length = m.buffer(i)
 	}
 	return h, h.checkBuffers()
-}
-
-func (h *header) parse(meta []byte) error {
-	r := &flatReader{b: meta}
-	msg := r.follow(0)
-	if pos := r.field(msg, 1); pos == 0 || r.i8(pos) != messageTypeRecordBatch {
-		return errNoRecordBatch
-	}
-	if pos := r.field(msg, 3); pos != 0 {
-		h.body = r.i64(pos)
-	}
-	pos := r.field(msg, 2)
-	if pos == 0 {
-		return errNoRecordBatch
-	}
-	h.parseBatch(r, r.follow(pos))
-	if r.bad {
-		return errors.New("arrow metadata points outside itself")
-	}
-	return nil
-}
-
-func (h *header) parseBatch(r *flatReader, batch int) {
-	if pos := r.field(batch, 0); pos != 0 {
-		h.rows = r.i64(pos)
-	}
-	first, n := r.vector(r.field(batch, 1))
-	h.nodes = make([]fieldNode, n)
-	for i := range h.nodes {
-		h.nodes[i] = fieldNode{r.i64(first + 16*i), r.i64(first + 16*i + 8)}
-	}
-	first, n = r.vector(r.field(batch, 2))
-	h.buffers = make([]bodyBuffer, n)
-	for i := range h.buffers {
-		h.buffers[i] = bodyBuffer{r.i64(first + 16*i), r.i64(first + 16*i + 8)}
-	}
-	h.codec = codecNone
-	if pos := r.field(batch, 3); pos != 0 {
-		h.codec = codecLZ4
-		if c := r.field(r.follow(pos), 0); c != 0 {
-			h.codec = r.i8(c)
-		}
-	}
 }
 
 func (h *header) checkBuffers() error {
@@ -194,7 +94,7 @@ func headerBytes(nodes, buffers int) int { return 8 + 104 + 16*(nodes+buffers) }
 func appendHeader(dst []byte, h *header) []byte {
 	le := binary.LittleEndian
 	size := headerBytes(len(h.nodes), len(h.buffers)) - 8
-	dst = le.AppendUint32(dst, 0xffffffff)
+	dst = le.AppendUint32(dst, ipcContinuation)
 	dst = le.AppendUint32(dst, uint32(size))
 	at := len(dst)
 	dst = append(dst, make([]byte, size)...)
@@ -205,8 +105,8 @@ func appendHeader(dst []byte, h *header) []byte {
 	le.PutUint32(m[20:], 20-4)
 	le.PutUint64(m[24:], uint64(h.body))
 	le.PutUint32(m[32:], 52-32)
-	putU16s(m[36:], 4) // MetadataVersion V5
-	m[38] = messageTypeRecordBatch
+	putU16s(m[36:], ipcV5)
+	m[38] = headerRecordBatch
 
 	compression := uint16(0)
 	if h.codec != codecNone {

@@ -2,8 +2,7 @@ package batch
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 )
@@ -31,6 +30,9 @@ type vector struct {
 // newVector makes an empty vector for a shape.
 func newVector(s *shape) vector {
 	v := vector{}
+	if s.lane == laneBytes || s.lane == laneList {
+		v.offsets = make([]byte, 4)
+	}
 	for i := range s.children {
 		v.children = append(v.children, newVector(&s.children[i]))
 	}
@@ -40,7 +42,8 @@ func newVector(s *shape) vector {
 // reset empties v and keeps its memory.
 func (v *vector) reset() {
 	v.n, v.nulls = 0, 0
-	v.validity, v.offsets, v.data, v.nanos = v.validity[:0], v.offsets[:0], v.data[:0], v.nanos[:0]
+	v.validity, v.data, v.nanos = v.validity[:0], v.data[:0], v.nanos[:0]
+	v.offsets = v.offsets[:min(4, len(v.offsets))]
 	for i := range v.children {
 		v.children[i].reset()
 	}
@@ -64,13 +67,10 @@ func (v *vector) int64(i int) int64 { return int64(binary.LittleEndian.Uint64(v.
 
 func (v *vector) nano(i int) int32 { return int32(binary.LittleEndian.Uint32(v.nanos[4*i:])) }
 
-// size is how many body bytes the n rows from row from take, every buffer rounded up to 8, plus perBuffer for each.
-// It is exact for laneBits, laneFixed and offsets, and validity is counted wherever the vector has one.
+// size is how many body bytes the n rows from row from take in shape s, every buffer rounded up to 8, plus perBuffer for
+// each: never less than what they come to, also when ranges are summed up, and little more.
 func (v *vector) size(s *shape, from, n, perBuffer int) int {
-	total := perBuffer * s.ownBuffers()
-	if v.nulls > 0 {
-		total += pad8((n + 7) / 8)
-	}
+	total := perBuffer*s.ownBuffers() + pad8((n+7)/8)
 	switch s.lane {
 	case laneBits:
 		total += pad8((n + 7) / 8)
@@ -100,57 +100,40 @@ func (s *shape) ownBuffers() int {
 
 func pad8(n int) int { return (n + 7) &^ 7 }
 
-// errStampRange is returned by appendRows for a timestamp that int64 nanoseconds cannot hold; row counts from the
-// vector's row 0, of the top-level column.
-var errStampRange = errors.New("timestamp outside the range of int64 nanoseconds")
-
 // appendRows appends rows [from, from+n) of src, which has shape have, to v, which has shape want. The two shapes may
-// differ in how timestamps are counted and in nothing else.
-func (v *vector) appendRows(want *shape, src *vector, have *shape, from, n int) error {
+// differ in how timestamps are counted and in nothing else; the values must fit (see stampFits).
+func (v *vector) appendRows(want *shape, src *vector, have *shape, from, n int) {
 	if n == 0 {
-		return nil
+		return
 	}
-	if want.stamp != have.stamp {
-		if err := v.appendStamps(want.stamp, src, have.stamp, from, n); err != nil {
-			return err
-		}
-		v.appendValidity(src, from, n)
-		return nil
-	}
-	switch want.lane {
-	case laneBits:
+	switch {
+	case want.stamp != have.stamp:
+		v.appendStamps(want.stamp, src, have.stamp, from, n)
+	case want.lane == laneBits:
 		v.data = appendBits(v.data, v.n, src.data, from, n)
-	case laneFixed:
+	case want.lane == laneFixed:
 		v.data = append(v.data, src.data[from*want.width:(from+n)*want.width]...)
-	case lanePair:
+	case want.lane == lanePair:
 		v.data = append(v.data, src.data[8*from:8*(from+n)]...)
 		v.nanos = append(v.nanos, src.nanos[4*from:4*(from+n)]...)
-	case laneBytes:
+	case want.lane == laneBytes:
 		a, b := src.offset(from), src.offset(from+n)
 		v.appendOffsets(src, from, n, len(v.data))
 		v.data = append(v.data, src.data[a:b]...)
-	case laneList:
+	case want.lane == laneList:
 		a, b := src.offset(from), src.offset(from+n)
 		v.appendOffsets(src, from, n, v.children[0].n)
-		if err := v.children[0].appendRows(&want.children[0], &src.children[0], &have.children[0], a, b-a); err != nil {
-			return err
-		}
-	case laneStruct:
+		v.children[0].appendRows(&want.children[0], &src.children[0], &have.children[0], a, b-a)
+	case want.lane == laneStruct:
 		for i := range v.children {
-			if err := v.children[i].appendRows(&want.children[i], &src.children[i], &have.children[i], from, n); err != nil {
-				return err
-			}
+			v.children[i].appendRows(&want.children[i], &src.children[i], &have.children[i], from, n)
 		}
 	}
 	v.appendValidity(src, from, n)
-	return nil
 }
 
 // appendOffsets appends the offsets of src's rows, moved so that the first begins at base.
 func (v *vector) appendOffsets(src *vector, from, n, base int) {
-	if len(v.offsets) == 0 {
-		v.offsets = append(v.offsets, 0, 0, 0, 0)
-	}
 	shift := base - src.offset(from)
 	at := len(v.offsets)
 	v.offsets = grow(v.offsets, 4*n)
@@ -178,18 +161,10 @@ func (v *vector) appendValidity(src *vector, from, n int) {
 	v.n += n
 }
 
-// appendStamps appends timestamps counted anew.
-func (v *vector) appendStamps(want stamp, src *vector, have stamp, from, n int) error {
+// appendStamps appends timestamps counted anew; NULL ones become 0.
+func (v *vector) appendStamps(want stamp, src *vector, have stamp, from, n int) {
 	for i := from; i < from+n; i++ {
-		var sec int64
-		var nano int32
-		switch {
-		case src.null(i):
-		case have == stampPair:
-			sec, nano = src.int64(i), src.nano(i)
-		default:
-			sec, nano = splitNanos(src.int64(i))
-		}
+		sec, nano := src.stampAt(have, i)
 		switch want {
 		case stampPair:
 			v.data = binary.LittleEndian.AppendUint64(v.data, uint64(sec))
@@ -197,20 +172,53 @@ func (v *vector) appendStamps(want stamp, src *vector, have stamp, from, n int) 
 		case stampMicros:
 			v.data = binary.LittleEndian.AppendUint64(v.data, uint64(sec*1e6+int64(nano)/1e3))
 		default:
-			ns, ok := joinNanos(sec, nano)
-			if !ok {
-				return stampRangeError(i)
-			}
+			ns, _ := joinNanos(sec, nano)
 			v.data = binary.LittleEndian.AppendUint64(v.data, uint64(ns))
 		}
 	}
-	return nil
 }
 
-type stampRangeError int
+// stampAt is timestamp i as seconds and nanoseconds, 0 for NULL.
+func (v *vector) stampAt(have stamp, i int) (sec int64, nano int32) {
+	switch {
+	case v.null(i):
+		return 0, 0
+	case have == stampPair:
+		return v.int64(i), v.nano(i)
+	default:
+		return splitNanos(v.int64(i))
+	}
+}
 
-func (e stampRangeError) Error() string        { return fmt.Sprintf("value %d: %v", int(e), errStampRange) }
-func (e stampRangeError) Is(target error) bool { return target == errStampRange }
+// stampFits reports whether every timestamp within row i of a column of shape have fits the counting of want.
+func (v *vector) stampFits(want, have *shape, i int) bool {
+	if v.null(i) {
+		return true
+	}
+	if want.stamp != have.stamp {
+		sec, nano := v.stampAt(have.stamp, i)
+		switch want.stamp {
+		case stampNanos:
+			_, ok := joinNanos(sec, nano)
+			return ok
+		case stampMicros:
+			return sec > math.MinInt64/1_000_000+1 && sec < math.MaxInt64/1_000_000-1
+		}
+		return true
+	}
+	from, to := i, i+1
+	if have.lane == laneList {
+		from, to = v.offset(i), v.offset(i+1)
+	}
+	for c := range have.children {
+		for j := from; j < to; j++ {
+			if !v.children[c].stampFits(&want.children[c], &have.children[c], j) {
+				return false
+			}
+		}
+	}
+	return true
+}
 
 // splitNanos is floor division: nanos are never negative.
 func splitNanos(ns int64) (sec int64, nano int32) {

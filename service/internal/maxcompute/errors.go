@@ -143,6 +143,7 @@ var codeReasons = map[string]apierr.Reason{
 	"invalidpartitionspec":     apierr.BadPartition,
 	"checksumerror":            apierr.ChecksumMismatch,
 	"methodnotallowed":         apierr.Unsupported,
+	"nosuchpath":               apierr.Unsupported,
 	"instancetypenotsupported": apierr.Unsupported,
 	"overwritemodenotallowed":  apierr.Unsupported,
 
@@ -242,7 +243,11 @@ func (u upstream) missing(s scope) apierr.Reason {
 		return apierr.BackendUnavailable
 	}
 	switch {
-	case strings.Contains(text, "odps-0130131"), strings.Contains(text, "table not found"):
+	case strings.Contains(text, "table not found"):
+		return apierr.TableNotFound
+	case strings.Contains(text, "partition not found") && s != scopeTable:
+		return apierr.PartitionNotFound
+	case strings.Contains(text, "odps-0130131"):
 		return apierr.TableNotFound
 	case strings.Contains(text, "project") && !strings.Contains(text, "table"):
 		return apierr.ProjectNotFound
@@ -342,12 +347,14 @@ func sqlError(op string, o object, text string) error {
 	r, known := codeReasons[strings.ToLower(u.code)]
 	lower := strings.ToLower(text)
 	switch {
+	case strings.Contains(lower, "partition not found"): // with the number of a missing table, too
+		r = apierr.PartitionNotFound
 	case known:
-	case strings.Contains(lower, "partition") && strings.Contains(lower, "already exist"):
+	case strings.Contains(lower, "partition already exist"):
 		r = apierr.PartitionExists
 	case strings.Contains(lower, "already exist"):
 		r = apierr.TableExists
-	case strings.Contains(lower, "partition") && (strings.Contains(lower, "not found") || strings.Contains(lower, "does not exist")):
+	case strings.Contains(lower, "partition") && strings.Contains(lower, "does not exist"):
 		r = apierr.PartitionNotFound
 	case strings.HasPrefix(u.code, "ODPS-001"), strings.HasPrefix(u.code, "ODPS-043"):
 		r = apierr.BackendUnavailable // the service's own faults

@@ -24,6 +24,8 @@ func TestReasons_by_code_status_and_scope(t *testing.T) {
 		{404, "NoSuchObject", "ODPS-0130131:Table not found - p.t", scopeTable, apierr.TableNotFound},
 		{404, "NoSuchObject", "ODPS-0130131:Table not found - p.partition", scopeNewSession, apierr.TableNotFound},
 		{404, "NoSuchObject", "ODPS-0130131:Table not found - p.t", scopePartition, apierr.TableNotFound},
+		{404, "NoSuchObject", "ODPS-0130131:partition not found - dt=1", scopePartition, apierr.PartitionNotFound},
+		{404, "NoSuchPath", "", scopeSession, apierr.Unsupported},
 		{404, "NoSuchObject", "Project not found - p", scopeTable, apierr.ProjectNotFound},
 		{404, "NoSuchObject", "The specified partition does not exist", scopeNewSession, apierr.PartitionNotFound},
 		{404, "NoSuchObject", "", scopePartition, apierr.PartitionNotFound},
@@ -145,6 +147,7 @@ func TestRetryAfter(t *testing.T) {
 func TestSQLError_by_number_and_text(t *testing.T) {
 	for text, want := range map[string]apierr.Reason{
 		"ODPS-0130131:[1,15] Table not found - table p.t cannot be resolved":     apierr.TableNotFound,
+		"ODPS-0130131:[1,15] partition not found - p.t dt='1'":                   apierr.PartitionNotFound,
 		"ODPS-0130161:[1,1] Parse exception - invalid token":                     apierr.BadArgument,
 		"ODPS-0130013:Authorization exception - no privilege":                    apierr.Permission,
 		"ODPS-0123055:User script exception":                                     apierr.BadArgument,

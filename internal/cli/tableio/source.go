@@ -1,0 +1,221 @@
+package tableio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+)
+
+// BatchRows is the most rows of one batch. Files are always cut at multiples of it from the start of what the file itself cuts
+// (a row group, a record batch), so that two readers of one file see the same batches.
+const BatchRows = 8192
+
+// Options say how to read a file.
+type Options struct {
+	// Format, empty: by the file's extension.
+	Format string
+	// Null is the text that stands for NULL in CSV files; the empty text by default.
+	Null string
+	// Columns are the table's columns, as Arrow fields. Fields of the file are matched to them by name, without regard to
+	// case, or by ColumnName. nil: as the file has them, which text formats cannot.
+	Columns []arrow.Field
+}
+
+// Source gives the rows of a file in order. It is used by one goroutine.
+type Source struct {
+	// Rows is how many rows the file has, -1 if it does not tell.
+	Rows int64
+
+	schema  *arrow.Schema
+	next    func() (arrow.RecordBatch, error) // io.EOF at the end; the caller releases
+	closers []func() error
+	rest    arrow.RecordBatch // what is left of a larger batch
+	at      int64             // of rest
+}
+
+// Open opens a file for reading. The errors of text formats, at open and later, name file, line and column.
+func Open(path string, opts Options) (_ *Source, err error) {
+	format, err := FormatOf(path, opts.Format)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path) //nolint:gosec // the user's own choice
+	if err != nil {
+		return nil, fmt.Errorf("open source: %w", err)
+	}
+	s := &Source{Rows: -1, closers: []func() error{f.Close}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
+		}
+	}()
+	switch format {
+	case CSV:
+		err = s.openCSV(f, opts)
+	case JSON:
+		err = s.openJSON(f, opts)
+	case Parquet:
+		err = s.openParquet(f)
+	case ArrowFile:
+		err = s.openArrowFile(f)
+	case ArrowStream:
+		err = s.openArrowStream(f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, s.rename(opts.Columns)
+}
+
+// Schema is the schema of all batches.
+func (s *Source) Schema() *arrow.Schema { return s.schema }
+
+// Next returns the next batch, which the caller releases; io.EOF at the end.
+func (s *Source) Next() (arrow.RecordBatch, error) {
+	for s.rest == nil || s.at >= s.rest.NumRows() {
+		s.dropRest()
+		rec, err := s.next()
+		if err != nil {
+			return nil, err
+		}
+		s.rest = rec
+	}
+	end := min(s.at+BatchRows, s.rest.NumRows())
+	part := s.rest.NewSlice(s.at, end)
+	s.at = end
+	defer part.Release()
+	return array.NewRecordBatch(s.schema, part.Columns(), part.NumRows()), nil
+}
+
+func (s *Source) dropRest() {
+	if s.rest != nil {
+		s.rest.Release()
+	}
+	s.rest, s.at = nil, 0
+}
+
+// Close closes the file.
+func (s *Source) Close() error {
+	s.dropRest()
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// rename gives the file's fields the names of the table's columns.
+func (s *Source) rename(columns []arrow.Field) error {
+	if columns == nil {
+		return nil
+	}
+	fields := append([]arrow.Field(nil), s.schema.Fields()...)
+	for i, field := range fields {
+		column, ok := findColumn(columns, field.Name)
+		if !ok {
+			return fmt.Errorf("the table has no column %q; it has %s", field.Name, columnNames(columns))
+		}
+		fields[i].Name = column.Name
+	}
+	s.schema = arrow.NewSchema(fields, nil)
+	return nil
+}
+
+// findColumn matches a file's field name to a column.
+func findColumn(columns []arrow.Field, name string) (arrow.Field, bool) {
+	for _, c := range columns {
+		if strings.EqualFold(c.Name, name) {
+			return c, true
+		}
+	}
+	for _, c := range columns {
+		if strings.EqualFold(c.Name, ColumnName(name)) {
+			return c, true
+		}
+	}
+	return arrow.Field{}, false
+}
+
+func columnNames(columns []arrow.Field) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *Source) openArrowFile(f *os.File) error {
+	reader, err := ipc.NewFileReader(f)
+	if err != nil {
+		return fmt.Errorf("read Arrow file: %w", err)
+	}
+	s.closers = append(s.closers, reader.Close)
+	s.schema, s.Rows = reader.Schema(), 0
+	for i := range reader.NumRecords() {
+		rec, err := reader.RecordBatchAt(i)
+		if err != nil {
+			return fmt.Errorf("read record batch %d: %w", i, err)
+		}
+		s.Rows += rec.NumRows()
+		rec.Release()
+	}
+	i := 0
+	s.next = func() (arrow.RecordBatch, error) {
+		if i == reader.NumRecords() {
+			return nil, io.EOF
+		}
+		i++
+		return reader.RecordBatchAt(i - 1)
+	}
+	return nil
+}
+
+func (s *Source) openArrowStream(f *os.File) error {
+	reader, err := ipc.NewReader(f)
+	if err != nil {
+		return fmt.Errorf("read Arrow stream: %w", err)
+	}
+	s.closers = append(s.closers, func() error { reader.Release(); return nil })
+	s.schema = reader.Schema()
+	s.next = func() (arrow.RecordBatch, error) { return retained(reader.Read()) }
+	return nil
+}
+
+// retained gives the caller a reference of his own to a reader's current batch.
+func retained(rec arrow.RecordBatch, err error) (arrow.RecordBatch, error) {
+	if err == nil {
+		rec.Retain()
+	}
+	return rec, err
+}
+
+func (s *Source) openParquet(f *os.File) error {
+	raw, err := file.NewParquetReader(f)
+	if err != nil {
+		return fmt.Errorf("read Parquet file: %w", err)
+	}
+	s.closers = []func() error{raw.Close} // which closes f
+	reader, err := pqarrow.NewFileReader(raw, pqarrow.ArrowReadProperties{BatchSize: BatchRows}, memory.DefaultAllocator)
+	if err != nil {
+		return fmt.Errorf("read Parquet file: %w", err)
+	}
+	records, err := reader.GetRecordReader(context.Background(), nil, nil)
+	if err != nil {
+		return fmt.Errorf("read Parquet file: %w", err)
+	}
+	s.closers = append(s.closers, func() error { records.Release(); return nil })
+	s.schema, s.Rows = records.Schema(), raw.NumRows()
+	s.next = func() (arrow.RecordBatch, error) { return retained(records.Read()) }
+	return nil
+}

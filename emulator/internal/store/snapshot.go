@@ -366,6 +366,34 @@ func (sn *Snapshot) project(rec arrow.RecordBatch, stored []Column, opt ReadOpti
 	return out
 }
 
+// Check proves that every value in the range can be had in opt.Layout, or returns
+// the error that Batches would: for readers that must know before they start. It
+// looks only at batches whose form differs.
+func (sn *Snapshot) Check(opt ReadOptions) error {
+	if opt.AnyLayout {
+		return nil
+	}
+	cols := sn.Columns(opt)
+	for it, err := range sn.items(opt) {
+		if err != nil {
+			return err
+		}
+		same := true
+		for _, c := range cols {
+			same = same && wire.SameForm(c.Type, it.msg.layout, opt.Layout)
+		}
+		if same {
+			continue
+		}
+		rec, err := sn.batch(it, opt)
+		if err != nil {
+			return err
+		}
+		rec.Release()
+	}
+	return nil
+}
+
 // Wide reports whether any stored batch holds timestamps that int64 nanoseconds
 // cannot: then read with LayoutWide.
 func (sn *Snapshot) Wide() (bool, error) {

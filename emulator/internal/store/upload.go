@@ -113,6 +113,16 @@ func (s *Store) Upload(id string) (u Upload, err error) {
 	return u, err
 }
 
+// Session returns a live session without its blocks: what a block needs to know,
+// at a cost that does not grow with their number.
+func (s *Store) Session(id string) (u Upload, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		u, err = s.getUpload(tx, id)
+		return err
+	})
+	return u, err
+}
+
 func (s *Store) getUpload(tx *bolt.Tx, id string) (Upload, error) {
 	var u Upload
 	ok, err := getJSON(tx.Bucket(bucketUploads), []byte(id), &u)

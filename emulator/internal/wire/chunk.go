@@ -125,7 +125,7 @@ func (c *ChunkReader) take(n int) []byte {
 
 func (c *ChunkReader) endChunk() error {
 	if want := binary.BigEndian.Uint32(c.buf[c.r:]); want != c.crc {
-		return fmt.Errorf("%w: checksum of a chunk is %08x, the sender's %08x", ErrMalformed, c.crc, want)
+		return fmt.Errorf("%w: %w: chunk is %08x, the sender's %08x", ErrMalformed, ErrChecksum, c.crc, want)
 	}
 	c.r += 4
 	c.closeChunk()
@@ -147,7 +147,7 @@ func (c *ChunkReader) finish(have int) error {
 	}
 	c.closeChunk()
 	if want := binary.BigEndian.Uint32(c.buf[c.r:]); want != c.all {
-		return fmt.Errorf("%w: checksum of the body is %08x, the sender's %08x", ErrMalformed, c.all, want)
+		return fmt.Errorf("%w: %w: body is %08x, the sender's %08x", ErrMalformed, ErrChecksum, c.all, want)
 	}
 	return io.EOF
 }

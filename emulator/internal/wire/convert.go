@@ -131,12 +131,18 @@ func isValid(d arrow.ArrayData, i int) bool {
 	return bitutil.BitIsSet(d.Buffers()[0].Bytes(), d.Offset()+i)
 }
 
+// newPairs builds struct<sec,nano>. The children share the pair's validity, so that
+// the same values are the same arrays wherever they come from.
 func newPairs(d arrow.ArrayData, secs []int64, nanos []int32) arrow.ArrayData {
-	s := array.NewData(arrow.PrimitiveTypes.Int64, len(secs), []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(secs))}, nil, 0, 0)
-	n := array.NewData(arrow.PrimitiveTypes.Int32, len(nanos), []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(nanos))}, nil, 0, 0)
+	valid := validity(d)
+	child := func(t arrow.DataType, values []byte) arrow.ArrayData {
+		return array.NewData(t, d.Len(), []*memory.Buffer{valid, memory.NewBufferBytes(values)}, nil, d.NullN(), 0)
+	}
+	s := child(arrow.PrimitiveTypes.Int64, arrow.Int64Traits.CastToBytes(secs))
+	n := child(arrow.PrimitiveTypes.Int32, arrow.Int32Traits.CastToBytes(nanos))
 	defer s.Release()
 	defer n.Release()
-	return array.NewData(types.SecNano, d.Len(), []*memory.Buffer{validity(d)}, []arrow.ArrayData{s, n}, d.NullN(), 0)
+	return array.NewData(types.SecNano, d.Len(), []*memory.Buffer{valid}, []arrow.ArrayData{s, n}, d.NullN(), 0)
 }
 
 // pairs gives access to a struct<sec,nano> array, as long as that lives.

@@ -30,6 +30,9 @@ import (
 // that do not fit their column.
 var ErrMalformed = errors.New("malformed data")
 
+// ErrChecksum marks, beside ErrMalformed, a checksum that does not hold.
+var ErrChecksum = errors.New("checksum mismatch")
+
 // ErrRange marks a value that the wanted Arrow layout cannot hold.
 var ErrRange = errors.New("value out of range of the Arrow form")
 

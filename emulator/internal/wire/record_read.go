@@ -147,7 +147,7 @@ func (r *RecordReader) endRecord() error {
 	}
 	sum := CRC(0, r.crc)
 	if uint64(sum) != want {
-		return fmt.Errorf("%w: record %d: checksum %08x, the sender's %08x", ErrMalformed, r.rows, sum, want)
+		return fmt.Errorf("%w: record %d: %w: %08x, the sender's %08x", ErrMalformed, r.rows, ErrChecksum, sum, want)
 	}
 	for i := range r.cols {
 		if r.seen[i] == r.rows+1 {
@@ -181,7 +181,7 @@ func (r *RecordReader) trailer() error {
 		return r.cut(err)
 	}
 	if tag>>3 != fieldChecksum || sum != uint64(r.all) {
-		return fmt.Errorf("%w: checksum of the stream %08x, the sender's %08x", ErrMalformed, r.all, sum)
+		return fmt.Errorf("%w: %w: stream is %08x, the sender's %08x", ErrMalformed, ErrChecksum, r.all, sum)
 	}
 	if _, err := r.byte(); err != io.EOF {
 		if err == nil {

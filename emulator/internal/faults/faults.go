@@ -1,0 +1,127 @@
+// Package faults is a middleware through which tests watch, delay, refuse and cut
+// requests of the embedded endpoint.
+//
+// A callback sees each request before it has any effect and returns an [Action]:
+//
+//	callback ─▶ Refuse: reply, no effect
+//	        └─▶ CutRequestAt: the handler sees the body end too early ─▶ no reply
+//	        └─▶ handler ─▶ CutReplyAt: the client sees the reply end too early
+//	                   └─▶ DropReply: the effect stands, the client sees a broken connection
+//
+// A delay is a callback that blocks. The package knows no protocol beyond the shape
+// of a tunnel error.
+package faults
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
+// Action says what happens to a request. The zero value lets it pass.
+type Action struct {
+	// Refuse, when not nil, is answered instead of calling the handler.
+	Refuse *Refusal
+	// CutRequestAt, when positive, ends the request body with an error after that
+	// many bytes, as a broken connection does; the client gets no reply.
+	CutRequestAt int64
+	// DropReply runs the handler to its end and then breaks the connection without
+	// an answer.
+	DropReply bool
+	// CutReplyAt, when positive, breaks the connection after that many bytes of the
+	// reply's body.
+	CutReplyAt int64
+}
+
+// Refusal is an error reply in the tunnel's form.
+type Refusal struct {
+	Status        int
+	Code, Message string
+	// Header is added to the reply with its names as they are; may be nil.
+	Header map[string]string
+}
+
+// Wrap returns next behind decide, which must be safe for concurrent use. A nil
+// decide is next itself.
+func Wrap(next http.Handler, decide func(*http.Request) Action) http.Handler {
+	if decide == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		act := decide(r)
+		if act.Refuse != nil {
+			refuse(w, r, act.Refuse)
+			return
+		}
+		if act.CutRequestAt > 0 {
+			r.Body = &cutBody{ReadCloser: r.Body, rest: act.CutRequestAt}
+			next.ServeHTTP(newVoid(), r)
+			panic(http.ErrAbortHandler)
+		}
+		if act.DropReply {
+			next.ServeHTTP(newVoid(), r)
+			panic(http.ErrAbortHandler)
+		}
+		if act.CutReplyAt > 0 {
+			w = &cutReply{ResponseWriter: w, rest: act.CutReplyAt}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
+	_, _ = io.Copy(io.Discard, r.Body) // clients learn of errors only once their body is sent
+	for k, v := range f.Header {
+		w.Header()[k] = []string{v}
+	}
+	id := w.Header()["x-odps-request-id"]
+	if len(id) == 0 {
+		id = []string{"injected"}
+		w.Header()["x-odps-request-id"] = id
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(f.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"Code": f.Code, "Message": f.Message, "RequestId": id[0]})
+}
+
+type cutBody struct {
+	io.ReadCloser
+	rest int64
+}
+
+func (c *cutBody) Read(p []byte) (int, error) {
+	if c.rest <= 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.rest)])
+	c.rest -= int64(n)
+	return n, err
+}
+
+// void takes a reply that nobody will see.
+type void struct{ header http.Header }
+
+func newVoid() *void { return &void{http.Header{}} }
+
+func (v *void) Header() http.Header       { return v.header }
+func (*void) Write(p []byte) (int, error) { return len(p), nil }
+func (*void) WriteHeader(int)             {}
+
+type cutReply struct {
+	http.ResponseWriter
+	rest int64
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (c *cutReply) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c *cutReply) Write(p []byte) (int, error) {
+	if int64(len(p)) < c.rest {
+		n, err := c.ResponseWriter.Write(p)
+		c.rest -= int64(n)
+		return n, err
+	}
+	_, _ = c.ResponseWriter.Write(p[:c.rest])
+	_ = http.NewResponseController(c.ResponseWriter).Flush() // so that the bytes before the cut are seen
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,106 @@
+package tunnel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
+	"github.com/sluice-io/sluice/emulator/internal/types"
+	"github.com/sluice-io/sluice/emulator/internal/wire"
+)
+
+// Error is an error reply: the status and the JSON body's Code and Message.
+type Error struct {
+	Status  int
+	Code    string
+	Message string
+	// Header is added to the reply with its names as they are; may be nil.
+	Header map[string]string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func noSuchPath(r *http.Request) *Error {
+	return &Error{Status: http.StatusNotFound, Code: "NoSuchPath", Message: r.Method + " " + r.URL.Path + " is not served"}
+}
+
+func badRequest(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "InvalidArgument", Message: fmt.Sprintf(format, args...)}
+}
+
+// codes maps what can go wrong below to replies (protocol 3.2); the first match counts.
+var codes = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{store.ErrNoSuchTable, http.StatusNotFound, "NoSuchTable"},
+	{store.ErrNoSuchPartition, http.StatusNotFound, "NoSuchPartition"},
+	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec"},
+	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec"},
+	{store.ErrNoSuchUpload, http.StatusNotFound, "NoSuchUpload"},
+	{store.ErrUploadState, http.StatusConflict, "StatusConflict"},
+	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed"},
+	{wire.ErrChecksum, http.StatusBadRequest, "CheckSumError"},
+	{store.ErrTimestampRange, http.StatusBadRequest, "InvalidArgument"},
+	{wire.ErrRange, http.StatusBadRequest, "InvalidArgument"},
+	{store.ErrStorage, http.StatusInternalServerError, "InternalServerError"},
+	{store.ErrBadData, http.StatusBadRequest, "InvalidArgument"},
+	{wire.ErrMalformed, http.StatusBadRequest, "InvalidArgument"},
+}
+
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return &Error{Status: c.status, Code: c.code, Message: err.Error()}
+		}
+	}
+	return &Error{Status: http.StatusInternalServerError, Code: "InternalServerError", Message: err.Error()}
+}
+
+// A body is drained up to these bounds before an error is sent; a longer one loses
+// its connection.
+const (
+	drainBytes = 256 << 20
+	drainTime  = 30 * time.Second
+)
+
+// fail sends an error reply. Nothing may have been sent before.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := asError(err)
+	// Not every ResponseWriter has deadlines; then the byte bound stands alone.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
+	_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	for k, v := range e.Header {
+		w.Header()[k] = []string{v}
+	}
+	sendJSON(w, e.Status, map[string]string{"Code": e.Code, "Message": e.Message, "RequestId": w.Header()[requestIDHeader][0]})
+}
+
+// requestIDHeader, like every name set here, bypasses Go's canonical case: one
+// client looks names up as written (protocol section 1).
+const requestIDHeader = "x-odps-request-id"
+
+func ensureRequestID(w http.ResponseWriter) {
+	if len(w.Header()[requestIDHeader]) == 0 {
+		w.Header()[requestIDHeader] = []string{strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", ""))}
+	}
+}
+
+func sendJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone: nobody to tell
+}

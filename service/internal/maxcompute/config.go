@@ -2,6 +2,7 @@ package maxcompute
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,6 +85,8 @@ type TransportConfig struct {
 	BufferBytes int
 	// WriteBytes is the size of one write of a block's body; 0 = 256 KiB.
 	WriteBytes int
+	// TLS is for endpoints with certificates of their own; nil = the system's roots.
+	TLS *tls.Config
 	// Proxy as in http.Transport; nil = from the environment.
 	Proxy func(*http.Request) (*url.URL, error)
 }

@@ -28,6 +28,7 @@ func newTransport(cfg Config, data bool) *http.Transport {
 			}
 			return &conn{Conn: c, progress: progress}, nil
 		},
+		TLSClientConfig:        cfg.Transport.TLS,
 		TLSHandshakeTimeout:    cfg.Timeouts.Connect,
 		IdleConnTimeout:        cfg.Timeouts.Idle,
 		MaxIdleConnsPerHost:    cfg.Transport.MaxIdlePerHost,

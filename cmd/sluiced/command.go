@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-io/sluice/internal/version"
+	"github.com/sluice-io/sluice/service"
+)
+
+const envPrefix = "SLUICE_"
+
+// command is the whole command line. Order of precedence: default < environment < flag.
+func command() *cobra.Command {
+	var cfg service.Config
+	var logLevel, accessKey, stsToken, signingKey string
+	cmd := &cobra.Command{
+		Use:           "sluiced",
+		Short:         "Stream rows in and out of MaxCompute tables over gRPC",
+		Version:       strings.TrimSpace(version.Version + " " + version.Revised()),
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+				return err
+			}
+			logger, err := newLogger(logLevel)
+			if err != nil {
+				return err
+			}
+			cfg.Logger, cfg.Version, cfg.Revision = logger, version.Version, version.Revised()
+			cfg.MaxCompute.AccessKey = service.Secret(accessKey)
+			cfg.MaxCompute.STSToken = service.Secret(stsToken)
+			cfg.SigningKey = service.Secret(signingKey)
+			server, err := service.New(cfg)
+			if err != nil {
+				return err
+			}
+			logger.InfoContext(cmd.Context(), "ready", slog.String("grpc", server.Addr()), slog.String("maxcompute", cfg.MaxCompute.Endpoint))
+			return server.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Listen, "listen", "0.0.0.0:50051", "address of the gRPC server, host:port")
+	f.StringVar(&cfg.MaxCompute.Endpoint, "endpoint", "", "MaxCompute service endpoint, like http://service.region.maxcompute.aliyun.com/api (required)")
+	f.StringVar(&cfg.MaxCompute.TunnelEndpoint, "tunnel-endpoint", "", "tunnel endpoint; empty: asked from the service endpoint")
+	f.StringVar(&cfg.MaxCompute.Project, "project", "", "default project")
+	f.StringVar(&cfg.MaxCompute.Schema, "schema", "", "default schema")
+	f.StringVar(&cfg.MaxCompute.AccessID, "access-id", "", "access key id")
+	f.StringVar(&accessKey, "access-key", "", "access key secret; better in SLUICE_ACCESS_KEY")
+	f.StringVar(&stsToken, "sts-token", "", "token of a temporary access key; better in SLUICE_STS_TOKEN")
+	f.StringVar(&cfg.MaxCompute.Region, "region", "", "region; set: requests are signed with V4")
+	f.StringVar(&cfg.MaxCompute.Compression, "compression", "", "compression of uploaded blocks: zstd, snappy, deflate or lz4; empty: none")
+	f.StringVar(&cfg.LedgerPath, "ledger", "", "file that records runs, slices and blocks (required)")
+	f.StringVar(&cfg.Replica, "replica", "", "name of this process in logs and answers; empty: the host's name")
+	f.StringVar(&signingKey, "signing-key", "", "signs read tokens, at least 32 bytes, the same in all replicas; better in SLUICE_SIGNING_KEY")
+	f.StringSliceVar(&cfg.Outputs, "outputs", nil, "the only tables that runs without a run id may write, as odps:// paths; empty: any")
+	f.Int64Var(&cfg.GatherBytes, "gather-bytes", 1<<30, "memory for rows whose block is not open yet, all slices together")
+	f.IntVar(&cfg.PutSlots, "put-slots", 64, "block uploads under way at once")
+	f.Int32Var(&cfg.StreamWindow, "stream-window", 512<<10, "HTTP/2 window of each stream, in bytes")
+	f.DurationVar(&cfg.Grace, "grace", 20*time.Second, "how long a shutdown waits for clients to leave")
+	f.BoolVar(&cfg.AllowUnversionedBlocks, "allow-unversioned-blocks", false, "write also to an endpoint that ignores block_version (see docs/operations.md)")
+	f.StringVar(&logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+// fromEnvironment fills flags that were not given from SLUICE_NAME.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if !ok || f.Changed || failed != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = fmt.Errorf("environment variable %s: %w", name, err)
+		}
+	})
+	return failed
+}
+
+func newLogger(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}

@@ -34,8 +34,22 @@ var setup = []string{
 	"CREATE MACRO wm_concat(sep, x) AS string_agg(x, sep)",
 	"CREATE MACRO collect_list(x) AS list(x) FILTER (WHERE x IS NOT NULL)",
 	"CREATE MACRO size(x) AS len(x)",
+	mapDefinition(),
 	"SET enable_external_access = false",
 	"SET lock_configuration = true",
+}
+
+// mapDefinition defines MAP(…) for up to maxPairs pairs.
+func mapDefinition() string {
+	const maxPairs = 16
+	forms := make([]string, 0, maxPairs)
+	var params, keys, values []string
+	for i := range maxPairs {
+		k, v := fmt.Sprintf("k%d", i), fmt.Sprintf("v%d", i)
+		params, keys, values = append(params, k, v), append(keys, k), append(values, v)
+		forms = append(forms, "("+strings.Join(params, ", ")+") AS map(["+strings.Join(keys, ", ")+"], ["+strings.Join(values, ", ")+"])")
+	}
+	return "CREATE MACRO " + mapMacro + strings.Join(forms, ", ")
 }
 
 // Engine runs queries in one DuckDB in memory, opened at the first query. Safe for

@@ -165,6 +165,8 @@ func TestQuery_answers(t *testing.T) {
 		"umlauts before names":   {"select '中文' as z, id from p.t where name <> 'ü'", []string{"z string", "id bigint"}, []string{"中文|7"}},
 		"functions":              {"select nvl(name, 'none') v, getdate() is not null from t where id = 2", []string{"v string", "_c1 boolean"}, []string{"none|true"}},
 		"casts":                  {"select cast('5' as bigint) a, cast(1 as string) b, cast('2024-01-02 03:04:05' as datetime) c", []string{"a bigint", "b string", "c datetime"}, []string{"5|1|2024-01-02T03:04:05"}},
+		"constructors":           {"select map('a', 1, 'b', null) m, array(1, null) a, cast(array(1) as array<string>) c", []string{"m map<string,int>", "a array<int>", "c array<string>"}, []string{`[{"key":"a","value":1},{"key":"b","value":null}]|[1,null]|["1"]`}},
+		"fine timestamps":        {"select timestamp '2024-01-02 03:04:05.123456789' a, cast('2024-01-02 03:04:05.123456789' as timestamp) b", []string{"a timestamp", "b timestamp"}, []string{`{"nano":123456789,"sec":1704164645}|{"nano":123456789,"sec":1704164645}`}},
 		"values":                 {"values (1, 'a'), (2, 'b')", []string{"col0 int", "col1 string"}, []string{"1|a", "2|b"}},
 		"generated rows":         {"select count(*) n from range(1000000)", []string{"n bigint"}, []string{"1000000"}},
 	}

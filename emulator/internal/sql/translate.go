@@ -1,14 +1,16 @@
 package sql
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
 // translate rewrites the words in which MaxCompute's dialect differs from DuckDB's: names
 // in back-ticks, strings in either quote with backslash escapes, numbers with a type
-// suffix, the type DATETIME, the constructor ARRAY(…). Everything else stays as it is.
+// suffix, types, the constructors ARRAY(…) and MAP(…). Everything else stays as it is.
 func translate(source string) (string, error) {
 	tokens, err := ddl.Tokens(source)
 	if err != nil {
@@ -17,28 +19,75 @@ func translate(source string) (string, error) {
 	var out strings.Builder
 	end := 0
 	for i, tok := range tokens {
+		if tok.Start < end { // inside a type that is written already
+			continue
+		}
 		out.WriteString(source[end:tok.Start])
 		end = tok.End
-		switch {
-		case tok.Kind == ddl.Quoted:
+		switch tok.Kind {
+		case ddl.Quoted:
 			out.WriteString(quoteName(tok.Text))
-		case tok.Kind == ddl.String:
+		case ddl.String:
 			if strings.ContainsRune(tok.Text, 0) {
 				return "", &Error{Code: codeSemantic, Pos: ddl.Position(source, tok.Start), Message: "a string literal with a NUL character is not supported"}
 			}
 			out.WriteString(quoteString(tok.Text))
-		case tok.Kind == ddl.Number:
+		case ddl.Number:
 			out.WriteString(number(tok.Text))
-		case tok.Is("DATETIME") && isType(tokens, i):
-			out.WriteString("TIMESTAMP_MS")
-		case tok.Is("ARRAY") && i+1 < len(tokens) && tokens[i+1].Is("("):
-			out.WriteString("list_value")
+		case ddl.Ident:
+			text, to := word(source, tokens, i)
+			out.WriteString(text)
+			end = to
 		default:
 			out.WriteString(source[tok.Start:tok.End])
 		}
 	}
 	return out.String(), nil
 }
+
+// word translates the word at i and returns where the translated source ends.
+func word(source string, tokens []ddl.Token, i int) (text string, end int) {
+	tok := tokens[i]
+	var next, last ddl.Token
+	if i+1 < len(tokens) {
+		next = tokens[i+1]
+	}
+	if i > 0 {
+		last = tokens[i-1]
+	}
+	switch {
+	case next.Is("<") && nestedType[strings.ToUpper(tok.Text)]:
+		if t, rest, err := types.ParsePrefix(source[tok.Start:]); err == nil {
+			return duckType(t), len(source) - len(rest)
+		}
+	case next.Is("(") && !last.Is("AS") && tok.Is("ARRAY"):
+		return "list_value", tok.End
+	case next.Is("(") && !last.Is("AS") && tok.Is("MAP"):
+		return mapMacro, tok.End
+	case next.Kind == ddl.String && tok.Is("TIMESTAMP") && fineFraction.MatchString(next.Text):
+		return "TIMESTAMP_NS", tok.End
+	case next.Kind == ddl.String && tok.Is("DATETIME"):
+		return "TIMESTAMP_MS", tok.End
+	case last.Is("AS") && next.Is(")"):
+		if duck, ok := castNames[strings.ToUpper(tok.Text)]; ok {
+			return duck, tok.End
+		}
+	}
+	return source[tok.Start:tok.End], tok.End
+}
+
+var nestedType = map[string]bool{"ARRAY": true, "MAP": true, "STRUCT": true}
+
+// castNames are the types that a cast names otherwise, or that mean something else.
+var castNames = map[string]string{
+	"DATETIME": "TIMESTAMP_MS", "TIMESTAMP": "TIMESTAMP_NS", "TIMESTAMP_NTZ": "TIMESTAMP_NS", "DECIMAL": "DECIMAL(38,18)",
+}
+
+// fineFraction matches a time with more than six digits of the second.
+var fineFraction = regexp.MustCompile(`\.\d{7,}`)
+
+// mapMacro is the name under which the engine defines MAP(key, value, key, value, …).
+const mapMacro = "mc_map"
 
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
@@ -57,13 +106,4 @@ func number(text string) string {
 		}
 	}
 	return text
-}
-
-// isType reports whether the word at i stands where a type does: before a literal or the
-// end of a cast.
-func isType(tokens []ddl.Token, i int) bool {
-	if i+1 < len(tokens) && tokens[i+1].Kind == ddl.String {
-		return true
-	}
-	return i > 0 && tokens[i-1].Is("AS") && i+1 < len(tokens) && tokens[i+1].Is(")")
 }

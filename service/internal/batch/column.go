@@ -121,7 +121,7 @@ func bitmapBytes(n int) int { return (n + 7) / 8 }
 // arrowLoader fills columns from the nodes and buffers of one RecordBatch message, in its depth-first order.
 type arrowLoader struct {
 	meta  *batchMeta
-	owner *Layout // whose message it is, and whose arena
+	owner *checker // whose message it is, and whose arena
 	lim   Limits
 	full  bool // load every buffer, not only those that checks look into
 	top   string

@@ -1,45 +1,125 @@
 package batch
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
+// program is a compiled schema definition. It does not change and is shared.
+type program struct {
+	table       *table.Schema
+	lim         Limits
+	cast        Cast
+	form        Form // of the first batch
+	passthrough bool
+	arrowOnly   bool // the definition is an Arrow schema: columns do not fit it
+	sent        []sentColumn
+	from        []int     // table column → index into sent, or minMissing + index into missing
+	missing     []conv    // columns that no batch carries
+	scratch     sync.Pool // of *checker
+}
+
+// sentColumn is one column that batches carry, in its three forms.
+type sentColumn struct {
+	target      int
+	col         *table.Column
+	arrowType   *ltype
+	arrow       conv
+	columnsType *ltype
+	columns     conv
+	cells       conv
+}
+
+// programs holds the last few: the thousands of slices of a run have one between them.
+var programs struct {
+	sync.Mutex
+	byKey map[string]*program
+}
+
+const maxPrograms = 128
+
 // Compile lays out how batches of definition d become rows of s. A cast of 0 is CastAllow. It fails with BAD_COLUMN,
-// BAD_INDICES, TYPE_MISMATCH, TYPE_UNSUPPORTED or BAD_ARGUMENT, naming the column. s must not change afterwards.
+// BAD_INDICES, TYPE_MISMATCH, TYPE_UNSUPPORTED or BAD_ARGUMENT, naming the column. It is safe for concurrent use.
 func Compile(s *table.Schema, d Definition, cast Cast, lim Limits) (*Layout, error) {
 	lim = lim.withDefaults()
 	if cast == 0 {
 		cast = CastAllow
 	}
-	l := &Layout{table: s, lim: lim, check: verifier{lim: lim}, cast: caster{cast: cast, lim: lim}, form: tunnelForm(s)}
-	sent, err := sentColumns(s, d, lim)
+	key := programKey(s, d, cast, lim)
+	programs.Lock()
+	p, ok := programs.byKey[key]
+	programs.Unlock()
+	if ok {
+		return &Layout{program: p, form: p.form}, nil
+	}
+	p, err := compileProgram(s, d, cast, lim)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := matchColumns(s, d.ColumnIndices, sent)
+	keepProgram(key, p)
+	return &Layout{program: p, form: p.form}, nil
+}
+
+// programKey holds everything that compileProgram looks at.
+func programKey(s *table.Schema, d Definition, cast Cast, lim Limits) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %v %v %q\n", cast, lim, d.ColumnIndices, d.ArrowSchema)
+	for _, cols := range [][]table.Column{s.Columns, s.PartitionColumns} {
+		for i := range cols {
+			fmt.Fprintf(&b, "%q %s %v\n", cols[i].Name, cols[i].Type, cols[i].NotNull)
+		}
+		b.WriteByte('\n')
+	}
+	for _, c := range d.Columns {
+		fmt.Fprintf(&b, "%q %v\n", c.Name, c.Type)
+	}
+	return b.String()
+}
+
+func keepProgram(key string, p *program) {
+	programs.Lock()
+	defer programs.Unlock()
+	if programs.byKey == nil {
+		programs.byKey = make(map[string]*program)
+	}
+	for old := range programs.byKey {
+		if len(programs.byKey) < maxPrograms {
+			break
+		}
+		delete(programs.byKey, old)
+	}
+	programs.byKey[key] = p
+}
+
+func compileProgram(s *table.Schema, d Definition, cast Cast, lim Limits) (*program, error) {
+	own := &table.Schema{Columns: slices.Clone(s.Columns), PartitionColumns: slices.Clone(s.PartitionColumns)}
+	p := &program{table: own, lim: lim, cast: cast, form: tunnelForm(own), arrowOnly: len(d.ArrowSchema) > 0}
+	sent, err := sentColumns(own, d, lim)
 	if err != nil {
 		return nil, err
 	}
-	l.arrowOnly = len(d.ArrowSchema) > 0
-	l.from = make([]int, len(s.Columns))
-	for i := range l.from {
-		l.from[i] = minMissing
+	targets, err := matchColumns(own, d.ColumnIndices, sent)
+	if err != nil {
+		return nil, err
 	}
+	p.from = slices.Repeat([]int{minMissing}, len(own.Columns))
 	for i, target := range targets {
-		l.from[target] = i
-		if err := l.addColumn(target, &sent[i], cast); err != nil {
+		p.from[target] = i
+		if err := p.addColumn(target, &sent[i]); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.addMissing(s); err != nil {
+	if err := p.addMissing(); err != nil {
 		return nil, err
 	}
-	l.passthrough = l.decidePassthrough()
-	return l, nil
+	p.passthrough = p.decidePassthrough()
+	return p, nil
 }
 
 // tunnelForm is FormRecord for tables that the tunnel's Arrow form cannot carry on all endpoints (protocol section 14):
@@ -157,8 +237,8 @@ func matchIndices(s *table.Schema, indices []int32, sent int) ([]int, error) {
 	return out, nil
 }
 
-func (l *Layout) addColumn(target int, a *announced, cast Cast) error {
-	col := &l.table.Columns[target]
+func (p *program) addColumn(target int, a *announced) error {
+	col := &p.table.Columns[target]
 	own, ownColumns := sentType(col.Type, false), sentType(col.Type, true)
 	if a.arrow == nil {
 		a.arrow = &own
@@ -168,18 +248,17 @@ func (l *Layout) addColumn(target int, a *announced, cast Cast) error {
 	}
 	sc := sentColumn{target: target, col: col}
 	var why string
-	if sc.arrow, why = compileConv(&col.Type, a.arrow, cast); why != "" {
+	if sc.arrow, why = compileConv(&col.Type, a.arrow, p.cast); why != "" {
 		return typeError(col.Name, why)
 	}
-	sc.arrowType, sc.arrowCol = a.arrow, newColumn(a.arrow)
+	sc.arrowType, sc.columnsType = a.arrow, a.columns
 	if a.columns != nil {
-		if sc.columns, why = compileConv(&col.Type, a.columns, cast); why != "" {
+		if sc.columns, why = compileConv(&col.Type, a.columns, p.cast); why != "" {
 			return typeError(col.Name, why)
 		}
-		sc.columnsCol = newColumn(a.columns)
 	}
 	sc.cells = conv{t: &col.Type, to: own}.withoutSource()
-	l.sent = append(l.sent, sc)
+	p.sent = append(p.sent, sc)
 	return nil
 }
 
@@ -187,28 +266,28 @@ func (l *Layout) addColumn(target int, a *announced, cast Cast) error {
 const minMissing = math.MinInt
 
 // addMissing prepares the columns that no batch carries: NULL in every row.
-func (l *Layout) addMissing(s *table.Schema) error {
-	for i := range s.Columns {
-		if l.from[i] >= 0 {
+func (p *program) addMissing() error {
+	for i := range p.table.Columns {
+		if p.from[i] >= 0 {
 			continue
 		}
-		col := &s.Columns[i]
+		col := &p.table.Columns[i]
 		if col.NotNull {
 			return typeError(col.Name, "is NOT NULL and left out")
 		}
-		l.from[i] = minMissing + len(l.missing)
-		l.missing = append(l.missing, conv{t: &col.Type, to: sentType(col.Type, false)}.withoutSource())
+		p.from[i] = minMissing + len(p.missing)
+		p.missing = append(p.missing, conv{t: &col.Type, to: sentType(col.Type, false)}.withoutSource())
 	}
 	return nil
 }
 
 // decidePassthrough reports whether Arrow bodies are the tunnel's: all columns in table order in its own layout.
-func (l *Layout) decidePassthrough() bool {
-	if l.form != FormArrow || len(l.sent) != len(l.table.Columns) {
+func (p *program) decidePassthrough() bool {
+	if p.form != FormArrow || len(p.sent) != len(p.table.Columns) {
 		return false
 	}
-	for i := range l.sent {
-		if s := &l.sent[i]; s.target != i || !s.arrow.native || holdsPairs(s.arrowType) {
+	for i := range p.sent {
+		if s := &p.sent[i]; s.target != i || !s.arrow.native || holdsPairs(s.arrowType) {
 			return false
 		}
 	}

@@ -165,7 +165,7 @@ func fieldIndex(t *table.Type, name string) int {
 
 // bring gives c in the layout of k's type: c itself if it lies so already. Values that do not fit are reported and
 // come as NULL. The result refers to c and to the arena.
-func (l *Layout) bring(c *column, k *conv, up *where) (column, error) {
+func (l *checker) bring(c *column, k *conv, up *where) (column, error) {
 	if k.native {
 		out := *c
 		return out, nil
@@ -190,7 +190,7 @@ func (l *Layout) bring(c *column, k *conv, up *where) (column, error) {
 }
 
 // room refuses a column that would grow beyond bounds: a few bytes may stand for very many values.
-func (l *Layout) room(n int, to *ltype) error {
+func (l *checker) room(n int, to *ltype) error {
 	l.grown += int64(n) * int64(max(to.width, 8))
 	if most := 4 * l.lim.MaxBatchBytes; l.grown > most {
 		return tooLarge("the converted batch", most, l.grown)
@@ -199,7 +199,7 @@ func (l *Layout) room(n int, to *ltype) error {
 }
 
 // offsets32 reports whether the lists of c lie one after another, so that int32 offsets describe them.
-func (l *Layout) offsets32(c *column) bool {
+func (l *checker) offsets32(c *column) bool {
 	switch c.lt.lay {
 	case layList32, layList64, layListFix:
 		return true
@@ -215,7 +215,7 @@ func (l *Layout) offsets32(c *column) bool {
 	return true
 }
 
-func (l *Layout) bringList(c *column, k *conv, up *where) (column, error) {
+func (l *checker) bringList(c *column, k *conv, up *where) (column, error) {
 	out := column{lt: &k.to, n: c.n, nulls: c.nulls, valid: c.valid, off: c.off}
 	if c.lt.lay != layList32 {
 		out.off = l.mem.alloc(4 * (c.n + 1))
@@ -230,7 +230,7 @@ func (l *Layout) bringList(c *column, k *conv, up *where) (column, error) {
 	}
 	out.kids = make([]column, len(k.kids))
 	for i := range k.kids {
-		kid, err := l.bring(&c.kids[i], &k.kids[i], &where{&out, up})
+		kid, err := l.bring(&c.kids[i], &k.kids[i], &where{c: &out, up: up})
 		if err != nil {
 			return out, err
 		}
@@ -239,11 +239,11 @@ func (l *Layout) bringList(c *column, k *conv, up *where) (column, error) {
 	return out, nil
 }
 
-func (l *Layout) bringStruct(c *column, k *conv, up *where) (column, error) {
+func (l *checker) bringStruct(c *column, k *conv, up *where) (column, error) {
 	out := column{lt: &k.to, n: c.n, nulls: c.nulls, valid: c.valid}
 	out.kids = make([]column, len(k.kids))
 	for i := range k.kids {
-		kid, err := l.bring(&c.kids[k.fields[i]], &k.kids[i], &where{&out, up})
+		kid, err := l.bring(&c.kids[k.fields[i]], &k.kids[i], &where{c: &out, up: up})
 		if err != nil {
 			return out, err
 		}
@@ -253,10 +253,10 @@ func (l *Layout) bringStruct(c *column, k *conv, up *where) (column, error) {
 }
 
 // bringCells casts value by value.
-func (l *Layout) bringCells(c *column, k *conv, up *where) column {
+func (l *checker) bringCells(c *column, k *conv, up *where) column {
 	var b builder
 	b.init(k)
-	at := where{c, up}
+	at := where{c: c, up: up}
 	var e cell
 	for i := range c.n {
 		c.read(i, &e)
@@ -270,7 +270,7 @@ func (l *Layout) bringCells(c *column, k *conv, up *where) column {
 }
 
 // nulls is a column of NULLs only.
-func (l *Layout) nulls(k *conv, n int) (column, error) {
+func (l *checker) nulls(k *conv, n int) (column, error) {
 	if err := l.room(n, &k.to); err != nil {
 		return column{}, err
 	}

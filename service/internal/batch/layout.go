@@ -8,48 +8,17 @@ import (
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
-// Layout checks and converts the batches of one schema definition. Between two calls of Check it holds no buffers; it
-// is used by one goroutine at a time. Layouts of one schema share nothing.
+// Layout checks and converts the batches of one schema definition. It is small, and holds no buffers between two calls
+// of Check: what was compiled is shared by all Layouts of the same definition, scratch space by those being used. One
+// goroutine at a time uses a Layout.
 type Layout struct {
-	table       *table.Schema
-	lim         Limits
-	form        Form // FormRecord stays once it was needed
-	passthrough bool
-	arrowOnly   bool // the definition is an Arrow schema: columns do not fit it
-	sent        []sentColumn
-	from        []int  // table column → index into sent, or math.MinInt + index into missing
-	missing     []conv // columns that no batch carries
-
-	// Scratch of one Check.
-	mem   arena
-	check verifier
-	cast  caster
-	grown int64
-	meta  batchMeta
-	load  arrowLoader
-	body  Payload // being read by fetch
-	flat  []byte  // the same in one piece, if it was copied
-	out   []column
-	ptrs  []*column
-	emit  emitter
-	rec   recordEncoder
-}
-
-// sentColumn is one column that batches carry.
-type sentColumn struct {
-	target     int
-	col        *table.Column
-	arrowType  *ltype
-	arrow      conv
-	arrowCol   column
-	columns    conv
-	columnsCol column
-	cells      conv
+	program *program
+	form    Form // FormRecord stays once it was needed
 }
 
 // Passthrough reports whether Arrow batches go to the tunnel with their bytes untouched (SliceOpened.passthrough).
 // Compressed ones are unpacked even then.
-func (l *Layout) Passthrough() bool { return l.passthrough && l.form == FormArrow }
+func (l *Layout) Passthrough() bool { return l.program.passthrough && l.form == FormArrow }
 
 // Form is the form of the next batch: it goes from FormArrow to FormRecord with the first batch that Arrow cannot
 // hold, and never back.
@@ -59,8 +28,8 @@ func (l *Layout) Form() Form { return l.form }
 // table that takes records these are also the columns that force them.
 func (l *Layout) ConvertedColumns() []string {
 	var out []string
-	for i := range l.sent {
-		if s := &l.sent[i]; !s.arrow.native || holdsPairs(s.arrowType) || arrowLacks(&s.col.Type) {
+	for i := range l.program.sent {
+		if s := &l.program.sent[i]; !s.arrow.native || holdsPairs(s.arrowType) || arrowLacks(&s.col.Type) {
 			out = append(out, s.col.Name)
 		}
 	}
@@ -72,7 +41,77 @@ func (l *Layout) ConvertedColumns() []string {
 // are about the batch alone (BAD_ARGUMENT malformed, BAD_VALUES shape, TYPE_MISMATCH and TOO_LARGE values): the next
 // batch may be checked with the same Layout.
 func (l *Layout) Check(in Incoming) (*Checked, error) {
-	defer l.reset()
+	k := l.program.checker()
+	defer l.program.give(k)
+	k.form = l.form
+	c, err := k.dispatch(in)
+	l.form = k.form
+	return c, err
+}
+
+// checker is the scratch of one Check.
+type checker struct {
+	*program
+	form    Form
+	loads   []loaded // by sent column
+	mem     arena
+	check   verifier
+	cast    caster
+	grown   int64
+	meta    batchMeta
+	load    arrowLoader
+	body    Payload                     // being read by fetch
+	flat    []byte                      // the same in one piece, if it was copied
+	fetcher func(from, size int) []byte // fetch, made once
+	out     []column
+	ptrs    []*column
+	emit    emitter
+	rec     recordEncoder
+}
+
+// loaded is a sent column as it lies in this batch's Arrow message or columns.
+type loaded struct{ arrow, columns column }
+
+// checker takes scratch space; give puts it back, without anything of the batch.
+func (p *program) checker() *checker {
+	if k, ok := p.scratch.Get().(*checker); ok {
+		return k
+	}
+	k := &checker{program: p, check: verifier{lim: p.lim}, cast: caster{cast: p.cast, lim: p.lim}}
+	k.fetcher = k.fetch
+	k.loads = make([]loaded, len(p.sent))
+	for i := range p.sent {
+		k.loads[i].arrow = newColumn(p.sent[i].arrowType)
+		if p.sent[i].columnsType != nil {
+			k.loads[i].columns = newColumn(p.sent[i].columnsType)
+		}
+	}
+	return k
+}
+
+func (p *program) give(k *checker) {
+	k.reset()
+	p.scratch.Put(k)
+}
+
+func (l *checker) reset() {
+	l.mem.reset()
+	l.check.faults = faults{}
+	l.grown = 0
+	l.meta = batchMeta{}
+	l.load = arrowLoader{}
+	l.body, l.flat = Payload{}, nil
+	clear(l.out)
+	l.out = l.out[:0]
+	l.emit.reset()
+	clear(l.check.path[:])
+	for i := range l.loads {
+		l.loads[i].columns.forget()
+		l.loads[i].arrow.forget()
+	}
+}
+
+func (l *checker) dispatch(in Incoming) (*Checked, error) {
 	set := 0
 	for _, is := range []bool{in.Arrow.Len() > 0, in.Columns != nil, in.List != nil} {
 		if is {
@@ -91,22 +130,6 @@ func (l *Layout) Check(in Incoming) (*Checked, error) {
 	}
 }
 
-func (l *Layout) reset() {
-	l.mem.reset()
-	l.check.faults = faults{}
-	l.grown = 0
-	l.meta = batchMeta{}
-	l.load = arrowLoader{}
-	l.body, l.flat = Payload{}, nil
-	clear(l.out)
-	l.out = l.out[:0]
-	l.emit.reset()
-	for i := range l.sent {
-		l.sent[i].columnsCol.forget()
-		l.sent[i].arrowCol.forget()
-	}
-}
-
 // forget drops what the column refers to.
 func (c *column) forget() {
 	c.valid, c.off, c.data, c.aux = nil, nil, nil, nil
@@ -116,7 +139,7 @@ func (c *column) forget() {
 	}
 }
 
-func (l *Layout) rowCount(said, got int) error {
+func (l *checker) rowCount(said, got int) error {
 	if said != got {
 		return apierr.New(apierr.BadValues, "row_count is %d, the payload has %d rows", said, got)
 	}
@@ -126,15 +149,15 @@ func (l *Layout) rowCount(said, got int) error {
 	return nil
 }
 
-func (l *Layout) checkArrow(rows int, p Payload) (*Checked, error) {
+func (l *checker) checkArrow(rows int, p Payload) (*Checked, error) {
 	l.body = p
-	if err := l.meta.open(p.Len(), l.fetch); err != nil {
+	if err := l.meta.open(p.Len(), l.fetcher); err != nil {
 		return nil, err
 	}
 	if err := l.rowCount(rows, int(min(l.meta.rows, 1<<31-1))); err != nil {
 		return nil, err
 	}
-	asIs := l.Passthrough() && l.meta.codec == codecNone
+	asIs := l.passthrough && l.form == FormArrow && l.meta.codec == codecNone
 	if !asIs && len(p.Pieces()) > 1 {
 		l.flat = l.fetch(0, p.Len())
 	}
@@ -142,13 +165,12 @@ func (l *Layout) checkArrow(rows int, p Payload) (*Checked, error) {
 		return nil, err
 	}
 	if !asIs {
-		return l.finish(rows, p.Len(), func(s *sentColumn) (*column, *conv) { return &s.arrowCol, &s.arrow }, p)
+		return l.finish(rows, p.Len(), func(i int) (*column, *conv) { return &l.loads[i].arrow, &l.sent[i].arrow }, p)
 	}
 	l.ptrs = l.ptrs[:0]
 	for i := range l.sent {
-		s := &l.sent[i]
-		l.verifyColumn(s.col, &s.arrowCol)
-		l.ptrs = append(l.ptrs, &s.arrowCol)
+		l.verifyColumn(l.sent[i].col, &l.loads[i].arrow)
+		l.ptrs = append(l.ptrs, &l.loads[i].arrow)
 	}
 	l.check.rowSizes(l.ptrs, rows, int64(p.Len()))
 	if err := l.check.faults.err(); err != nil {
@@ -161,12 +183,11 @@ func (l *Layout) checkArrow(rows int, p Payload) (*Checked, error) {
 	return &Checked{Rows: rows, Form: FormArrow, Body: p}, nil
 }
 
-func (l *Layout) loadArrow(rows int, full bool) error {
+func (l *checker) loadArrow(rows int, full bool) error {
 	l.load = arrowLoader{meta: &l.meta, owner: l, lim: l.lim, full: full}
 	for i := range l.sent {
-		s := &l.sent[i]
-		l.load.top = s.col.Name
-		if err := l.load.load(&s.arrowCol, rows); err != nil {
+		l.load.top = l.sent[i].col.Name
+		if err := l.load.load(&l.loads[i].arrow, rows); err != nil {
 			return err
 		}
 	}
@@ -182,7 +203,7 @@ func (l *Layout) loadArrow(rows int, full bool) error {
 
 // fetch is a range of the message: by reference where it lies in one piece, else copied to scratch. The caller has
 // checked the range.
-func (l *Layout) fetch(from, size int) []byte {
+func (l *checker) fetch(from, size int) []byte {
 	if l.flat != nil {
 		return l.flat[from : from+size]
 	}
@@ -201,7 +222,7 @@ func (l *Layout) fetch(from, size int) []byte {
 	return out
 }
 
-func (l *Layout) checkColumns(rows int, b *sluicev1.ColumnBatch) (*Checked, error) {
+func (l *checker) checkColumns(rows int, b *sluicev1.ColumnBatch) (*Checked, error) {
 	if l.arrowOnly {
 		return nil, apierr.New(apierr.BadArgument, "columns under a schema that was defined for Arrow")
 	}
@@ -216,8 +237,7 @@ func (l *Layout) checkColumns(rows int, b *sluicev1.ColumnBatch) (*Checked, erro
 	}
 	total := 0
 	for i, d := range b.GetColumns() {
-		s := &l.sent[i]
-		if err := loadColumns(&s.columnsCol, d, rows, s.col.Name); err != nil {
+		if err := loadColumns(&l.loads[i].columns, d, rows, l.sent[i].col.Name); err != nil {
 			return nil, err
 		}
 		total += columnDataBytes(d)
@@ -225,7 +245,7 @@ func (l *Layout) checkColumns(rows int, b *sluicev1.ColumnBatch) (*Checked, erro
 	if int64(total) > l.lim.MaxBatchBytes {
 		return nil, tooLarge("the batch", l.lim.MaxBatchBytes, int64(total))
 	}
-	return l.finish(rows, total, func(s *sentColumn) (*column, *conv) { return &s.columnsCol, &s.columns }, Payload{})
+	return l.finish(rows, total, func(i int) (*column, *conv) { return &l.loads[i].columns, &l.sent[i].columns }, Payload{})
 }
 
 func columnDataBytes(d *sluicev1.ColumnData) int {
@@ -236,7 +256,7 @@ func columnDataBytes(d *sluicev1.ColumnData) int {
 	return n
 }
 
-func (l *Layout) checkList(rows int, list *sluicev1.RowList) (*Checked, error) {
+func (l *checker) checkList(rows int, list *sluicev1.RowList) (*Checked, error) {
 	got := len(list.GetRows())
 	if rows == 0 {
 		rows = got
@@ -274,26 +294,24 @@ func (l *Layout) checkList(rows int, list *sluicev1.RowList) (*Checked, error) {
 		cols[i] = builders[i].column()
 		total += len(builders[i].data) // at least: row sizes are looked at when this alone is large
 	}
-	return l.finish(rows, max(total, l.lim.MaxRowBytes+1), func(s *sentColumn) (*column, *conv) {
-		return &cols[l.from[s.target]], &asIs
-	}, Payload{})
+	return l.finish(rows, max(total, l.lim.MaxRowBytes+1), func(i int) (*column, *conv) { return &cols[i], &asIs }, Payload{})
 }
 
 // asIs takes a column that was built in its type's layout.
 var asIs = conv{native: true}
 
 // verifyColumn checks a column in the layout of its own type.
-func (l *Layout) verifyColumn(col *table.Column, c *column) {
+func (l *checker) verifyColumn(col *table.Column, c *column) {
 	l.check.faults.begin(col.Name)
 	if col.NotNull {
 		l.check.notNull(c)
 	}
-	l.check.verify(&col.Type, &where{c: c})
+	l.check.verify(&col.Type, l.check.place(c, nil))
 }
 
 // finish brings all columns into table order and layout, verifies them, and writes them in the tunnel's form. p, what
 // the columns came in, is released on success.
-func (l *Layout) finish(rows, size int, of func(*sentColumn) (*column, *conv), p Payload) (*Checked, error) {
+func (l *checker) finish(rows, size int, of func(sent int) (*column, *conv), p Payload) (*Checked, error) {
 	for i := range l.from {
 		col := &l.table.Columns[i]
 		c, err := l.tableColumn(i, rows, of)
@@ -321,18 +339,17 @@ func (l *Layout) finish(rows, size int, of func(*sentColumn) (*column, *conv), p
 	return checked, nil
 }
 
-func (l *Layout) tableColumn(i, rows int, of func(*sentColumn) (*column, *conv)) (column, error) {
+func (l *checker) tableColumn(i, rows int, of func(sent int) (*column, *conv)) (column, error) {
 	at := l.from[i]
 	if at < 0 {
 		return l.nulls(&l.missing[at-minMissing], rows)
 	}
-	s := &l.sent[at]
-	c, k := of(s)
-	l.check.faults.begin(s.col.Name)
+	c, k := of(at)
+	l.check.faults.begin(l.sent[at].col.Name)
 	return l.bring(c, k, nil)
 }
 
-func (l *Layout) write(rows int) *Checked {
+func (l *checker) write(rows int) *Checked {
 	if rows == 0 {
 		return &Checked{Form: l.form}
 	}

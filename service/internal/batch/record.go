@@ -123,71 +123,71 @@ func wireType(k table.Kind) uint64 {
 }
 
 func (e *recordEncoder) record(row int) {
-	e.hash = e.hash[:0]
+	buf, hash := e.buf, e.hash[:0]
 	for i := range e.cols {
 		c := &e.cols[i]
 		if !c.isValid(row) {
 			continue
 		}
-		e.buf = append(e.buf, c.tag...)
-		e.hash = append(e.hash, c.index[:]...)
-		e.value(c.column, c.t, row)
+		buf, hash = append(buf, c.tag...), append(hash, c.index[:]...)
+		buf, hash = e.value(buf, hash, c.column, c.t, row)
 	}
-	crc := crc32.Update(0, castagnoli, e.hash)
-	e.buf = appendVarint(append(e.buf, recordEndTag...), uint64(crc))
+	crc := crc32.Update(0, castagnoli, hash)
+	e.hash = hash
+	e.buf = appendVarint(append(buf, recordEndTag...), uint64(crc))
 	e.crcs = binary.LittleEndian.AppendUint32(e.crcs, crc)
 }
 
-// value writes value i of c, which is not NULL. Fields and elements are encoded alike.
-func (e *recordEncoder) value(c *column, t *table.Type, i int) {
+// value appends value i of c, which is not NULL, to the record and to what enters its CRC. Both slices go through the
+// calls as values: kept in the encoder, each append would cost a write to the heap. Fields and elements are encoded
+// alike.
+func (e *recordEncoder) value(buf, hash []byte, c *column, t *table.Type, i int) (record, hashed []byte) {
 	switch t.Kind {
 	case table.KindBoolean:
 		bit := c.data[i>>3] >> (i & 7) & 1
-		e.buf, e.hash = append(e.buf, bit), append(e.hash, bit)
-	case table.KindTinyint, table.KindSmallint, table.KindInt, table.KindBigint, table.KindIntervalYearMonth:
+		return append(buf, bit), append(hash, bit)
+	case table.KindTinyint, table.KindSmallint, table.KindInt, table.KindIntervalYearMonth:
 		v, _ := c.intAt(i)
-		e.integer(v)
+		return putInteger(buf, hash, v)
+	case table.KindBigint, table.KindDatetime:
+		return putInteger(buf, hash, int64(binary.LittleEndian.Uint64(c.data[8*i:])))
 	case table.KindDate:
-		e.integer(int64(int32(binary.LittleEndian.Uint32(c.data[4*i:]))))
-	case table.KindDatetime:
-		e.integer(int64(binary.LittleEndian.Uint64(c.data[8*i:])))
+		return putInteger(buf, hash, int64(int32(binary.LittleEndian.Uint32(c.data[4*i:]))))
 	case table.KindFloat:
-		e.buf, e.hash = append(e.buf, c.data[4*i:4*i+4]...), append(e.hash, c.data[4*i:4*i+4]...)
+		v := binary.LittleEndian.Uint32(c.data[4*i:])
+		return binary.LittleEndian.AppendUint32(buf, v), binary.LittleEndian.AppendUint32(hash, v)
 	case table.KindDouble:
-		e.buf, e.hash = append(e.buf, c.data[8*i:8*i+8]...), append(e.hash, c.data[8*i:8*i+8]...)
+		v := binary.LittleEndian.Uint64(c.data[8*i:])
+		return binary.LittleEndian.AppendUint64(buf, v), binary.LittleEndian.AppendUint64(hash, v)
 	case table.KindString, table.KindChar, table.KindVarchar, table.KindJSON, table.KindBinary:
-		e.bytes(c.data[binary.LittleEndian.Uint32(c.off[4*i:]):binary.LittleEndian.Uint32(c.off[4*i+4:])])
+		b := c.data[binary.LittleEndian.Uint32(c.off[4*i:]):binary.LittleEndian.Uint32(c.off[4*i+4:])]
+		return append(appendVarint(buf, uint64(len(b))), b...), append(hash, b...)
 	case table.KindDecimal:
 		setTwosComplement(&e.dec, c.data[i*c.lt.width:(i+1)*c.lt.width])
 		e.text = appendDecimal(e.text[:0], &e.dec, t.Scale)
-		e.bytes(e.text)
+		return append(appendVarint(buf, uint64(len(e.text))), e.text...), append(hash, e.text...)
 	case table.KindTimestamp, table.KindTimestampNTZ, table.KindIntervalDayTime:
-		e.pair(c, i)
+		return putPair(buf, hash, c, i)
 	case table.KindArray:
 		from, to := c.extent(i)
-		e.array(&c.kids[0], &t.Children[0].Type, from, to)
+		return e.array(buf, hash, &c.kids[0], &t.Children[0].Type, from, to)
 	case table.KindMap:
 		from, to := c.extent(i)
-		e.array(&c.kids[0], &t.Children[0].Type, from, to)
-		e.array(&c.kids[1], &t.Children[1].Type, from, to)
+		buf, hash = e.array(buf, hash, &c.kids[0], &t.Children[0].Type, from, to)
+		return e.array(buf, hash, &c.kids[1], &t.Children[1].Type, from, to)
 	case table.KindStruct:
 		for f := range c.kids {
-			e.element(&c.kids[f], &t.Children[f].Type, i)
+			buf, hash = e.element(buf, hash, &c.kids[f], &t.Children[f].Type, i)
 		}
 	}
+	return buf, hash
 }
 
-func (e *recordEncoder) integer(v int64) {
-	e.buf = appendVarint(e.buf, zigzag(v))
-	e.hash = binary.LittleEndian.AppendUint64(e.hash, uint64(v))
+func putInteger(buf, hash []byte, v int64) (record, hashed []byte) {
+	return appendVarint(buf, zigzag(v)), binary.LittleEndian.AppendUint64(hash, uint64(v))
 }
 
-func (e *recordEncoder) bytes(b []byte) {
-	e.buf = append(appendVarint(e.buf, uint64(len(b))), b...)
-	e.hash = append(e.hash, b...)
-}
-
-func (e *recordEncoder) pair(c *column, i int) {
+func putPair(buf, hash []byte, c *column, i int) (record, hashed []byte) {
 	seconds := int64(binary.LittleEndian.Uint64(c.data[8*i:]))
 	var nanos int32
 	if c.lt.lay == layPair {
@@ -196,49 +196,53 @@ func (e *recordEncoder) pair(c *column, i int) {
 		s, rest := floorDiv(seconds, 1e9)
 		seconds, nanos = s, int32(rest)
 	}
-	e.buf = appendVarint(appendVarint(e.buf, zigzag(seconds)), uint64(nanos)<<1) // nanos are not negative
-	e.hash = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(e.hash, uint64(seconds)), uint32(nanos))
+	buf = appendVarint(appendVarint(buf, zigzag(seconds)), uint64(nanos)<<1) // nanos are not negative
+	return buf, binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint64(hash, uint64(seconds)), uint32(nanos))
 }
 
-func (e *recordEncoder) element(c *column, t *table.Type, i int) {
+func (e *recordEncoder) element(buf, hash []byte, c *column, t *table.Type, i int) (record, hashed []byte) {
 	if !c.isValid(i) {
-		e.buf = append(e.buf, 1)
-		return
+		return append(buf, 1), hash
 	}
-	e.buf = append(e.buf, 0)
-	e.value(c, t, i)
+	return e.value(append(buf, 0), hash, c, t, i)
 }
 
-func (e *recordEncoder) array(c *column, t *table.Type, from, to int) {
-	e.buf = appendVarint(e.buf, uint64(to-from))
+func (e *recordEncoder) array(buf, hash []byte, c *column, t *table.Type, from, to int) (record, hashed []byte) {
+	buf = appendVarint(buf, uint64(to-from))
 	if c.valid == nil && c.lt.lay == layFixed && c.lt.class == classFloat {
-		e.floats(c, from, to)
-		return
+		w := c.lt.width
+		src := c.data[from*w : to*w]
+		return putFloats(buf, src, w), append(hash, src...)
 	}
 	for i := from; i < to; i++ {
-		e.element(c, t, i)
+		buf, hash = e.element(buf, hash, c, t, i)
 	}
+	return buf, hash
 }
 
-// floats is array for vectors, the commonest of them: each element is a 0 and its bytes.
-func (e *recordEncoder) floats(c *column, from, to int) {
-	w := c.lt.width
-	src := c.data[from*w : to*w]
-	e.hash = append(e.hash, src...)
-	at := len(e.buf)
-	e.buf = grow(e.buf, (to-from)*(w+1))
-	dst := e.buf[at:]
+// putFloats is array for vectors, the commonest of them: each element is a 0 and its bytes.
+func putFloats(buf, src []byte, w int) []byte {
+	at := len(buf)
+	buf = grow(buf, len(src)/w*(w+1))
+	dst := buf[at:]
 	if w == 4 {
-		for len(src) >= 4 && len(dst) >= 5 {
-			dst[0] = 0
-			binary.LittleEndian.PutUint32(dst[1:5], binary.LittleEndian.Uint32(src))
-			src, dst = src[4:], dst[5:]
+		for len(src) >= 8 && len(dst) >= 10 {
+			v := binary.LittleEndian.Uint64(src)
+			binary.LittleEndian.PutUint64(dst, v<<8&0xff_ffff_ffff)
+			binary.LittleEndian.PutUint32(dst[6:], uint32(v>>32))
+			dst[5] = 0
+			src, dst = src[8:], dst[10:]
 		}
-		return
+		if len(src) >= 4 && len(dst) >= 5 {
+			dst[0] = 0
+			binary.LittleEndian.PutUint32(dst[1:], binary.LittleEndian.Uint32(src))
+		}
+		return buf
 	}
 	for len(src) >= 8 && len(dst) >= 9 {
 		dst[0] = 0
-		binary.LittleEndian.PutUint64(dst[1:9], binary.LittleEndian.Uint64(src))
+		binary.LittleEndian.PutUint64(dst[1:], binary.LittleEndian.Uint64(src))
 		src, dst = src[8:], dst[9:]
 	}
+	return buf
 }

@@ -19,6 +19,8 @@ type appender struct {
 	t    *table.Type
 	b    array.Builder
 	kids []appender
+
+	floats []float32 // scratch of vector
 }
 
 func newAppender(t *table.Type, b array.Builder) appender {
@@ -126,12 +128,35 @@ func outside(n, least, most int64) string {
 }
 
 func (a *appender) elements(v *valueReader) (why string) {
-	for range v.varint() {
+	n := v.varint()
+	if b, ok := a.b.(*array.Float32Builder); ok && a.vector(b, v, int(n)) {
+		return ""
+	}
+	for range n {
 		if w := a.element(v); w != "" {
 			why = w
 		}
 	}
 	return why
+}
+
+// vector appends n floats at once, if none of them is NULL.
+func (a *appender) vector(b *array.Float32Builder, v *valueReader, n int) bool {
+	if n > (len(v.b)-v.pos)/5 {
+		return false
+	}
+	src := v.b[v.pos : v.pos+5*n]
+	a.floats = a.floats[:0]
+	for len(src) >= 5 {
+		if src[0] != 0 {
+			return false
+		}
+		a.floats = append(a.floats, math.Float32frombits(binary.LittleEndian.Uint32(src[1:])))
+		src = src[5:]
+	}
+	v.pos += 5 * n
+	b.AppendValues(a.floats, nil)
+	return true
 }
 
 func (a *appender) element(v *valueReader) string {

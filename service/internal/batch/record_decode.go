@@ -46,11 +46,12 @@ type RecordDecoder struct {
 	eof      bool // of the reader
 	done     bool // trailer verified
 
-	hash []byte // what enters the CRC of the record being scanned
-	rows int64
-	crcs uint32 // CRC-32C over the CRCs of the records so far
-	held int    // rows in the builders
-	err  error  // sticks
+	scanner scanner // of the record being scanned
+	rows    int64
+	word    [4]byte
+	crcs    uint32 // CRC-32C over the CRCs of the records so far
+	held    int    // rows in the builders
+	err     error  // sticks
 }
 
 type recordField struct {
@@ -191,12 +192,11 @@ func (d *RecordDecoder) nothingBehind(r io.Reader) error {
 
 // scan walks the record at pos: bounds, order and CRC. It notes where each value lies and gives the place after it.
 func (d *RecordDecoder) scan(pos int) (after int, err error) {
-	d.hash = d.hash[:0]
 	for i := range d.fields {
 		d.fields[i].at = -1
 	}
-	s := scanner{b: d.buf[:d.end], pos: pos, hash: d.hash}
-	defer func() { d.hash = s.hash }()
+	s := &d.scanner
+	*s = scanner{b: d.buf[:d.end], pos: pos, hash: s.hash[:0]}
 	for {
 		tag, ok := s.varint()
 		if !ok {
@@ -204,9 +204,9 @@ func (d *RecordDecoder) scan(pos int) (after int, err error) {
 		}
 		switch field := tag >> 3; {
 		case field == recordEnd:
-			return d.endRecord(&s)
+			return d.endRecord(s)
 		case field == recordMetaCount && len(s.hash) == 0:
-			return d.trailer(&s)
+			return d.trailer(s)
 		case field == 0 || field > uint64(len(d.fields)):
 			return 0, badRecords("record %d has a field %d of %d", d.rows, field, len(d.fields))
 		default:
@@ -232,9 +232,8 @@ func (d *RecordDecoder) endRecord(s *scanner) (int, error) {
 	if want != uint64(crc) {
 		return 0, badRecords("record %d has checksum %08x, its bytes %08x", d.rows, want, crc)
 	}
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], crc)
-	d.crcs = crc32.Update(d.crcs, castagnoli, b[:])
+	binary.LittleEndian.PutUint32(d.word[:], crc)
+	d.crcs = crc32.Update(d.crcs, castagnoli, d.word[:])
 	d.rows++
 	return s.pos, nil
 }
@@ -276,11 +275,12 @@ func (d *RecordDecoder) appendRow() error {
 	return nil
 }
 
-// scanner checks one record. short says that bytes are missing, bad that no bytes could help.
+// scanner checks one record. A step that fails says in bad why no further bytes could help, or leaves it empty: then
+// bytes are missing.
 type scanner struct {
 	b    []byte
 	pos  int
-	hash []byte
+	hash []byte // what enters the record's CRC
 	bad  string
 }
 
@@ -376,6 +376,11 @@ func (s *scanner) array(t *table.Type, keys bool) bool {
 	if !ok || n > uint64(len(s.b)-s.pos) { // an element takes a byte at least
 		return false
 	}
+	if w := vectorWidth(t); w > 0 {
+		if done, ok := s.vector(int(n), w); done {
+			return ok
+		}
+	}
 	for range n {
 		if keys && s.pos < len(s.b) && s.b[s.pos] == 1 {
 			return s.fail("a map key that is NULL")
@@ -385,6 +390,52 @@ func (s *scanner) array(t *table.Type, keys bool) bool {
 		}
 	}
 	return true
+}
+
+// vectorWidth is the bytes of one element of an array of floats, 0 for other elements.
+func vectorWidth(t *table.Type) int {
+	switch t.Kind {
+	case table.KindFloat:
+		return 4
+	case table.KindDouble:
+		return 8
+	}
+	return 0
+}
+
+// vector walks n floats of which none is NULL; done is false if one is, and nothing was walked.
+func (s *scanner) vector(n, w int) (done, ok bool) {
+	if n > (len(s.b)-s.pos)/(w+1) {
+		return false, false
+	}
+	src := s.b[s.pos : s.pos+n*(w+1)]
+	at := len(s.hash)
+	s.hash = grow(s.hash, n*w)
+	if !unpackFloats(s.hash[at:], src, w) {
+		s.hash = s.hash[:at]
+		return false, false
+	}
+	s.pos += len(src)
+	return true, true
+}
+
+// unpackFloats takes the marks out of src; false if one of them is not 0.
+func unpackFloats(dst, src []byte, w int) bool {
+	var marks byte
+	if w == 4 {
+		for len(src) >= 5 && len(dst) >= 4 {
+			marks |= src[0]
+			binary.LittleEndian.PutUint32(dst, binary.LittleEndian.Uint32(src[1:]))
+			src, dst = src[5:], dst[4:]
+		}
+		return marks == 0
+	}
+	for len(src) >= 9 && len(dst) >= 8 {
+		marks |= src[0]
+		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src[1:]))
+		src, dst = src[9:], dst[8:]
+	}
+	return marks == 0
 }
 
 func (s *scanner) entries(t *table.Type) bool {

@@ -27,6 +27,18 @@ const (
 type verifier struct {
 	lim    Limits
 	faults faults
+	path   [table.MaxNesting + 2]where // of the value being verified; kept here so that nothing is allocated
+}
+
+// place is where a column below up lies, nil for a column of the batch. It is good until the next column as deep.
+func (v *verifier) place(c *column, up *where) *where {
+	depth := 0
+	if up != nil {
+		depth = up.depth + 1
+	}
+	w := &v.path[depth]
+	*w = where{c, up, depth}
+	return w
 }
 
 // verify checks all live values of w.c, column or child, of type t.
@@ -54,11 +66,11 @@ func (v *verifier) verify(t *table.Type, w *where) {
 		v.texts(t, w)
 	case table.KindMap:
 		v.keys(w)
-		v.verify(&t.Children[0].Type, &where{&c.kids[0], w})
-		v.verify(&t.Children[1].Type, &where{&c.kids[1], w})
+		v.verify(&t.Children[0].Type, v.place(&c.kids[0], w))
+		v.verify(&t.Children[1].Type, v.place(&c.kids[1], w))
 	case table.KindArray, table.KindStruct:
 		for i := range t.Children {
-			v.verify(&t.Children[i].Type, &where{&c.kids[i], w})
+			v.verify(&t.Children[i].Type, v.place(&c.kids[i], w))
 		}
 	}
 }
@@ -87,7 +99,7 @@ func (v *verifier) keys(w *where) {
 	if k.nulls == 0 {
 		return
 	}
-	at := where{k, w}
+	at := where{c: k, up: w}
 	for i := range k.n {
 		if !k.isValid(i) {
 			if row, live := at.rowOf(i); live {

@@ -1,12 +1,11 @@
 package batch
 
-import "sort"
-
 // where places a column in its batch: the column itself and its parents, outermost last. It turns the index of a value
 // into the row it belongs to.
 type where struct {
-	c  *column
-	up *where
+	c     *column
+	up    *where
+	depth int
 }
 
 // row is the row of value i, and whether that value is there at all: neither it nor anything around it is NULL, and
@@ -37,12 +36,20 @@ func (w *where) rowOf(i int) (row int, live bool) {
 
 // listOf is the list of p, whose offsets do not fall, that holds element i; −1 if none does.
 func listOf(p *column, i int) int {
-	list := sort.Search(p.n, func(k int) bool { _, to := p.extent(k); return to > i })
-	if list == p.n {
+	low, high := 0, p.n
+	for low < high { // the first list that ends after i
+		mid := int(uint(low+high) >> 1)
+		if _, to := p.extent(mid); to > i {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	if low == p.n {
 		return -1
 	}
-	if from, _ := p.extent(list); from > i {
+	if from, _ := p.extent(low); from > i {
 		return -1
 	}
-	return list
+	return low
 }

@@ -1,11 +1,13 @@
 package batch
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 	"github.com/sluice-io/sluice/service/internal/table"
@@ -84,8 +87,10 @@ func randomValue(r *rand.Rand, t table.Type, narrow bool) any {
 			n.Neg(n)
 		}
 		return n
-	case table.KindString, table.KindChar, table.KindVarchar, table.KindJSON, table.KindBinary:
-		b := make([]byte, r.IntN(12))
+	case table.KindJSON:
+		return fmt.Sprintf(`{"a":%d}`, r.IntN(1000))
+	case table.KindString, table.KindChar, table.KindVarchar, table.KindBinary:
+		b := make([]byte, r.IntN(cmp.Or(t.Length, 12)+1))
 		for i := range b {
 			b[i] = byte('a' + r.IntN(26))
 		}
@@ -118,6 +123,34 @@ func randomValue(r *rand.Rand, t table.Type, narrow bool) any {
 		}
 		return out
 	}
+}
+
+// rowsDiff is the first row that differs, "" if none does. It is a hundred times as fast as cmp.Diff on all rows.
+func rowsDiff(want, got [][]any) string {
+	for i := range min(len(want), len(got)) {
+		if !sameCell(want[i], got[i]) {
+			return fmt.Sprintf("row %d (-want +got):\n%s", i, gocmp.Diff(want[i], got[i], cellOptions))
+		}
+	}
+	if len(want) != len(got) {
+		return fmt.Sprintf("%d rows, want %d", len(got), len(want))
+	}
+	return ""
+}
+
+func sameCell(a, b any) bool {
+	switch a := a.(type) {
+	case *big.Int:
+		b, ok := b.(*big.Int)
+		return ok && a.Cmp(b) == 0
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, sameCell)
+	case [][2]any:
+		b, ok := b.([][2]any)
+		return ok && slices.EqualFunc(a, b, func(x, y [2]any) bool { return sameCell(x[0], y[0]) && sameCell(x[1], y[1]) })
+	}
+	return a == b
 }
 
 func randomRows(r *rand.Rand, cols []table.Column, n int, narrow bool) [][]any {

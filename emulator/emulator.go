@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
+	"github.com/sluice-io/sluice/emulator/internal/faults"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
+	"github.com/sluice-io/sluice/emulator/internal/tunnel"
 )
 
 const (
@@ -51,11 +53,20 @@ type Options struct {
 	// IgnoreBlockVersion lets a block that is uploaded later replace an earlier one
 	// whatever their versions say, as a deployment without block_version does.
 	IgnoreBlockVersion bool
+	// Intercept, if not nil, is asked about every request before it has any effect, and may
+	// refuse it, cut it, or lose its answer. For tests; must be safe for concurrent use.
+	Intercept func(*http.Request) Action
 	// Logger takes one line per request; nil means none.
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
+
+// Action is what Options.Intercept does to a request; the zero value lets it pass.
+type Action = faults.Action
+
+// Refusal is an answer in the tunnel's form in the place of the real one.
+type Refusal = faults.Refusal
 
 // Server is one endpoint. Create it with New; safe for concurrent use.
 type Server struct {
@@ -67,7 +78,8 @@ type Server struct {
 	engine    *sql.Engine
 	instances *rest.Instances
 	rest      http.Handler
-	tunnel    http.Handler
+	tunnel    *tunnel.Handler
+	handler   http.Handler // both halves, behind what Options.Intercept does
 	verifier  *auth.Verifier
 	tempDir   string // to remove; empty when the folder is the caller's
 
@@ -139,10 +151,13 @@ func (s *Server) openStore() error {
 // wire puts the handlers together.
 func (s *Server) wire() {
 	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects})
-	s.tunnel = s.newTunnel()
+	s.tunnel = tunnel.New(tunnel.Options{
+		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
+	})
 	if s.opt.AccessID != "" {
 		s.verifier = &auth.Verifier{AccessID: s.opt.AccessID, AccessKey: s.opt.AccessKey, Mounts: []string{mount}, Now: s.opt.Now}
 	}
+	s.handler = faults.Wrap(http.HandlerFunc(s.dispatch), s.opt.Intercept)
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -226,6 +241,9 @@ func (s *Server) close() error {
 	}
 	s.loops.Wait()
 	s.requests.Wait()
+	if s.tunnel != nil {
+		s.tunnel.Close()
+	}
 	if s.instances != nil {
 		errs = append(errs, s.instances.Close(), s.engine.Close())
 	}

@@ -36,7 +36,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			slog.String("query", r.URL.RawQuery), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
 			slog.Duration("elapsed", time.Since(start)))
 	}()
-	s.dispatch(seen, r)
+	s.handler.ServeHTTP(seen, r)
 }
 
 // newRequestID looks like the service's: 24 hexadecimal digits.
@@ -164,5 +164,5 @@ func writeTunnelError(w http.ResponseWriter, _ *http.Request, err error) {
 	errors.As(err, &answer)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(answer.Status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"Code": answer.Code, "Message": answer.Message, "RequestId": w.Header()[requestID][0]})
+	_ = json.NewEncoder(w).Encode(map[string]string{"Code": answer.Code, "Message": answer.Message, "RequestId": strings.Join(w.Header()[requestID], "")})
 }

@@ -3,11 +3,14 @@
 package emulator_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
 
 	"github.com/aliyun/aliyun-odps-go-sdk/odps"
+	"github.com/aliyun/aliyun-odps-go-sdk/odps/data"
+	"github.com/aliyun/aliyun-odps-go-sdk/odps/tunnel"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-io/sluice/emulator"
@@ -133,6 +136,47 @@ func TestGoSDK_create_as_and_like(t *testing.T) {
 	}
 	if ok, err := c.Table("v").Exists(); ok || err != nil {
 		t.Errorf("the table of a failed CREATE TABLE AS exists: %v, %v", ok, err)
+	}
+}
+
+func TestGoSDK_select_through_the_instance_tunnel(t *testing.T) {
+	c := client(start(t, emulator.Options{AccessID: "ak", AccessKey: "sk"}))
+	mustRun(t, c, "create table t (id bigint, d decimal(10,2), at datetime, ts timestamp, tags map<string,array<bigint>>, at2 struct<a:bigint,b:string>)")
+	mustRun(t, c, "insert into t select range, range / 4, datetime '1969-12-31 23:59:59', timestamp '2024-01-02 03:04:05.123456789', map('k', array(range, null)), null from range(12000)")
+	i, err := c.ExecSQl("select * from t where id >= 3 order by id")
+	must(t, err)
+	must(t, i.WaitForSuccess())
+	session, err := tunnel.NewTunnel(c).CreateInstanceResultDownloadSession("p1", i.Id())
+	must(t, err)
+	if session.RecordCount() != 11997 {
+		t.Errorf("RecordCount = %d, want 11997: more than the text holds", session.RecordCount())
+	}
+	var types []string
+	for _, column := range session.Schema().Columns {
+		types = append(types, column.Name+" "+column.Type.Name())
+	}
+	want := []string{"id BIGINT", "d DECIMAL(10,2)", "at DATETIME", "ts TIMESTAMP", "tags MAP<STRING,ARRAY<BIGINT>>", "at2 STRUCT<`a`:BIGINT,`b`:STRING>"}
+	if diff := cmp.Diff(want, types); diff != "" {
+		t.Error(diff)
+	}
+	r, err := session.OpenRecordReader(2, 2, 0, nil)
+	must(t, err)
+	defer func() { must(t, r.Close()) }()
+	for id := int64(5); id < 7; id++ {
+		record, err := r.Read()
+		must(t, err)
+		at, _ := record[2].(data.DateTime)
+		ts, _ := record[3].(data.Timestamp)
+		if record[0] != data.BigInt(id) || at.Time().Unix() != -1 || ts.Time().UnixNano() != 1704164645123456789 || record[5] != nil {
+			t.Errorf("row %d = %v", id, record)
+		}
+		tags, _ := record[4].(*data.Map)
+		if tags == nil || len(tags.ToGoMap()) != 1 {
+			t.Errorf("row %d: tags = %v", id, record[4])
+		}
+	}
+	if _, err := r.Read(); !errors.Is(err, io.EOF) {
+		t.Errorf("after two rows: %v, want EOF", err)
 	}
 }
 

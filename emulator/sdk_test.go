@@ -72,6 +72,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
+func contains(err error, text string) bool { return strings.Contains(err.Error(), text) }
+
 func TestGoSDK_project_and_tunnel_lookup(t *testing.T) {
 	s := start(t, emulator.Options{Projects: []string{"p1"}})
 	c := client(s)

@@ -433,3 +433,57 @@ func TestTombstone_is_an_empty_body_at_its_version(t *testing.T) {
 		}
 	}
 }
+
+// However far the server reads before the connection dies, the block fails, as sent or not sent, and releases its rows.
+func TestBlock_connection_cut_at_every_byte(t *testing.T) {
+	body := unhex(t, goldenArrow)
+	var n atomic.Int64
+	c := connect(t, serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadFull(r.Body, make([]byte, n.Load())); err != nil {
+			t.Errorf("read %d bytes: %v", n.Load(), err)
+		}
+		panic(http.ErrAbortHandler)
+	}), nil)
+	for i := range len(body) + 1 {
+		n.Store(int64(i))
+		w := openBlock(t, c, batch.FormArrow)
+		var released atomic.Int64
+		_ = w.Write(checked(batch.FormArrow, 1, 0, body[4:len(body)-4], 50, &released)) // may see the cut, or be too early
+		_, err := w.Close(t.Context())
+		if !apierr.Is(err, apierr.BackendUnavailable) || errors.Is(err, write.ErrNotSent) || released.Load() != 1 {
+			t.Fatalf("cut after %d bytes: Close = %v, %d released, want BACKEND_UNAVAILABLE, sent", i, err, released.Load())
+		}
+	}
+}
+
+// A reply that got lost is asked for again where that is harmless, and only there.
+func TestLostReplies(t *testing.T) {
+	for name, k := range map[string]struct {
+		do    func(*Client) error
+		calls int64
+		want  apierr.Reason
+	}{
+		"tombstone": {func(c *Client) error { return c.Tombstone(t.Context(), testTarget(batch.FormArrow)) }, 2, apierr.Unspecified},
+		"create upload": {func(c *Client) error {
+			_, err := c.CreateUpload(t.Context(), write.UploadSpec{Output: testTable})
+			return err
+		}, 2, apierr.Unspecified},
+		"commit": {func(c *Client) error { return c.CommitUpload(t.Context(), testTable, "U1") }, 1, apierr.BackendUnavailable},
+		"block": {func(c *Client) error {
+			_, err := openBlock(t, c, batch.FormArrow).Close(t.Context())
+			return err
+		}, 1, apierr.BackendUnavailable},
+	} {
+		var calls atomic.Int64
+		c := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+			readAll(t, r.Body)
+			if calls.Add(1) == 1 {
+				panic(http.ErrAbortHandler) // after the effect
+			}
+			_, _ = io.WriteString(w, sessionJSON("normal", ""))
+		}), nil)
+		if err := k.do(c); apierr.ReasonOf(err) != k.want || calls.Load() != k.calls || errors.Is(err, write.ErrNotSent) {
+			t.Errorf("%s: %v after %d calls, want %v after %d", name, err, calls.Load(), k.want, k.calls)
+		}
+	}
+}

@@ -1,27 +1,31 @@
 package read
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"slices"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"go.uber.org/goleak"
 
+	"github.com/sluice-io/sluice/internal/testkit"
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/batch"
 	"github.com/sluice-io/sluice/service/internal/retry"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // fault is what goes wrong with one upstream read.
 type fault struct {
@@ -146,8 +150,73 @@ func (f *fake) ReadArrow(ctx context.Context, target ReadTarget) (MessageReader,
 	return &fakeReader{f: f, ctx: ctx, target: target, at: target.Range.Start, fault: ft}, nil
 }
 
-func (f *fake) ReadRecords(context.Context, ReadTarget) (io.ReadCloser, error) {
-	return nil, errors.New("no records in this test")
+// ReadRecords answers the same rows as records. fault.after counts rows here, of which half of the next is still sent.
+func (f *fake) ReadRecords(_ context.Context, target ReadTarget) (io.ReadCloser, error) {
+	ft := f.nextFault(target)
+	if ft.open != nil {
+		return nil, ft.open
+	}
+	var cols []table.Column
+	for _, name := range target.Columns {
+		cols = append(cols, f.info.Schema.Columns[f.info.Schema.Index(name)])
+	}
+	var b []byte
+	var crc uint32
+	for i := target.Range.Start; i < target.Range.End; i++ {
+		before := len(b)
+		b, crc = appendRecord(b, crc, cols, f.base(target.Ref.Partition)+i)
+		if int(i-target.Range.Start) == ft.after && (ft.cut != nil || ft.short) {
+			return f.body(b[:before+(len(b)-before)/2], ft.cut), nil
+		}
+	}
+	n := target.Range.Rows() + int64(ft.announce)
+	return f.body(batch.AppendRecordTrailer(b, n, crc), ft.trailer), nil
+}
+
+// appendRecord writes a row of the fake's table; a column that is neither id nor name is NULL.
+func appendRecord(b []byte, crc uint32, cols []table.Column, id int64) ([]byte, uint32) {
+	var hashed []byte
+	for i, c := range cols {
+		tag := uint64(i+1) << 3
+		switch c.Name {
+		case "id":
+			b = binary.AppendVarint(binary.AppendUvarint(b, tag), id)
+			hashed = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(hashed, uint32(i+1)), uint64(id))
+		case "name":
+			b = binary.AppendUvarint(binary.AppendUvarint(b, tag|2), uint64(len(nameOf(id))))
+			b = append(b, nameOf(id)...)
+			hashed = append(binary.LittleEndian.AppendUint32(hashed, uint32(i+1)), nameOf(id)...)
+		}
+	}
+	row := batch.CRC32C(hashed)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, 33553408<<3), uint64(row))
+	return b, crc32.Update(crc, crc32.MakeTable(crc32.Castagnoli), binary.LittleEndian.AppendUint32(nil, row))
+}
+
+// body is an HTTP body that ends with err, or cleanly.
+func (f *fake) body(b []byte, err error) io.ReadCloser {
+	f.mu.Lock()
+	f.streams++
+	f.mu.Unlock()
+	if err == nil {
+		err = io.EOF
+	}
+	return &fakeBody{Reader: io.MultiReader(bytes.NewReader(b), iotest.ErrReader(err)), f: f}
+}
+
+type fakeBody struct {
+	io.Reader
+	f    *fake
+	once sync.Once
+}
+
+func (b *fakeBody) Close() error {
+	b.once.Do(func() {
+		b.f.mu.Lock()
+		b.f.streams--
+		b.f.mu.Unlock()
+	})
+	return nil
 }
 
 // base is the id of the first row of a partition.
@@ -358,7 +427,7 @@ var testKey = slices.Repeat([]byte("k"), minKeyBytes)
 
 func newEngine(t *testing.T, f *fake, change ...func(*Config)) *Engine {
 	t.Helper()
-	cfg := Config{Backend: f, Key: testKey, Retry: retry.Policy{First: time.Microsecond, Max: time.Microsecond, Tries: 3}}
+	cfg := Config{Backend: f, Key: testKey, Memory: testkit.Allocator(t), Retry: retry.Policy{First: time.Microsecond, Max: time.Microsecond, Tries: 3}}
 	for _, c := range change {
 		c(&cfg)
 	}

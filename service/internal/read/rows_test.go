@@ -3,6 +3,7 @@ package read
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -387,5 +388,58 @@ func TestCancelEndsAWaitingRead(t *testing.T) {
 	err := e.Rows(ctx, RowsRequest{Token: s.Token, Options: rowsOptions()}, &c)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Rows = %v, want cancelled", err)
+	}
+}
+
+// A column that Arrow does not carry is read as records, which break off and resume like Arrow.
+func TestRecordsAreReadWhereArrowCannot(t *testing.T) {
+	for name, ft := range map[string]fault{
+		"nothing":        {after: 1 << 30},
+		"refused before": {open: err5xx},
+		"cut":            {after: 150, cut: errCut},
+		"short":          {after: 100, short: true},
+		"short at once":  {short: true},
+		"wrong count":    {after: 1 << 30, announce: 1},
+		"no trailer":     {after: 1 << 30, trailer: errCut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, 300)
+			f.info.Schema.Columns = append(f.info.Schema.Columns, table.Column{Name: "span", Type: table.MustParseType("interval_day_time")})
+			f.faults = []fault{ft}
+			e := newEngine(t, f)
+			var c collector
+			req := RowsRequest{Token: session(t, e, f).Token, Options: batch.OutOptions{Format: batch.OutRows}}
+			if err := e.Rows(t.Context(), req, &c); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(count(0, 300), c.ids(t)); diff != "" {
+				t.Error(diff)
+			}
+			if ft.after == 150 && f.reads[1].Range.Start == 0 {
+				t.Error("the rows before the cut were asked for again")
+			}
+		})
+	}
+}
+
+// A backend that cannot give rows as Arrow is asked for records from the row it had reached, not counted as a failure.
+func TestArrowRefusedIsReadAsRecords(t *testing.T) {
+	refused := fmt.Errorf("timestamp: %w", ErrArrowRefused)
+	for name, ft := range map[string]fault{"at the start": {open: refused}, "in the middle": {after: 2, cut: refused}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t, 11)
+			f.faults = []fault{ft}
+			e := newEngine(t, f, func(c *Config) { c.Retry.Tries = 1 })
+			var c collector
+			if err := e.Rows(t.Context(), RowsRequest{Token: session(t, e, f).Token, Options: rowsOptions()}, &c); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(count(0, 11), c.ids(t)); diff != "" {
+				t.Error(diff)
+			}
+			if got := f.reads[1].Range.Start; got != int64(ft.after)*testStep {
+				t.Errorf("records were asked for from row %d, want %d", got, ft.after*testStep)
+			}
+		})
 	}
 }

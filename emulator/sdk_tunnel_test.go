@@ -49,7 +49,8 @@ func records(t *testing.T, open func() (*tunnel.RecordProtocReader, error)) []st
 }
 
 func TestGoSDK_records_in_arrow_out(t *testing.T) {
-	c := client(start(t, emulator.Options{AccessID: "ak", AccessKey: "sk"}))
+	s := start(t, emulator.Options{})
+	c := client(s)
 	create(t, c, "create table t (id bigint, name string) partitioned by (pt string)")
 	tun := tunnel.NewTunnel(c)
 	up, err := tun.CreateUploadSession("p1", "t", tunnel.SessionCfg.WithPartitionKey("pt='a'"), tunnel.SessionCfg.WithCreatePartition(), tunnel.SessionCfg.WithDefaultDeflateCompressor())
@@ -72,6 +73,15 @@ func TestGoSDK_records_in_arrow_out(t *testing.T) {
 	must(t, err)
 	if down.RecordCount() != 8 {
 		t.Fatalf("RecordCount = %d, want 8", down.RecordCount())
+	}
+	for target, want := range map[string]string{
+		"data&linenum=2": "\"id\",\"name\",\"pt\"\n0,\"n\",\"a\"\n1,\"n\",\"a\"\n",
+		"data&linenum=1&cols=pt,id&partition=pt=a": "\"id\",\"pt\"\n0,\"a\"\n",
+		"data&linenum=0": "\"id\",\"name\",\"pt\"\n",
+	} {
+		if _, _, got := raw(t, s, "GET", "/api/projects/p1/tables/t?"+target, ""); got != want {
+			t.Errorf("GET table?%s = %q, want %q", target, got, want)
+		}
 	}
 	r, err := down.OpenRecordArrowReader(2, 4, []string{"id"})
 	must(t, err)

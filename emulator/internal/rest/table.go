@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
+	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
 // maxBatch is the most tables of one batch query.
@@ -167,11 +170,11 @@ func (s *Service) tables(w http.ResponseWriter, r *request) error {
 		return noRoute(r.Request)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return badMethod(r)
-	case r.has("data"):
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:rows are read through the tunnel, not by %s", r.URL.RawQuery)
 	}
 	key := store.NewKey(r.project, r.schema(), r.path[1])
 	switch {
+	case r.has("data"):
+		return s.head(w, r, key)
 	case r.has("partitions"):
 		return s.listPartitions(w, r, key)
 	case r.has("partition"):
@@ -194,6 +197,41 @@ func (s *Service) table(w http.ResponseWriter, r *request, key store.Key) error 
 	setHeader(w, "x-odps-creation-time", httpDate(t.Created))
 	setHeader(w, "Last-Modified", httpDate(t.Modified))
 	writeXML(w, http.StatusOK, x)
+	return nil
+}
+
+// head answers with a table's first rows as text, the older way to look into one.
+func (s *Service) head(w http.ResponseWriter, r *request, key store.Key) error {
+	limit, err := strconv.Atoi(r.query.Get("linenum"))
+	if err != nil || limit < 0 {
+		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:linenum=%q is no number of rows", r.query.Get("linenum"))
+	}
+	spec, err := types.ParsePartitionSpec(r.query.Get("partition"))
+	if err != nil {
+		return err
+	}
+	t, snapshots, err := s.store.SnapshotAll(key, spec)
+	if err != nil {
+		return err
+	}
+	rows := &relation{table: t, snapshots: snapshots}
+	defer rows.Close()
+	var positions []int
+	var columns []sql.Column
+	wanted := strings.Split(strings.ToLower(r.query.Get("cols")), ",")
+	for i, c := range rows.Columns() {
+		if r.query.Get("cols") == "" || slices.Contains(wanted, c.Name) {
+			positions, columns = append(positions, i), append(columns, c)
+		}
+	}
+	if r.query.Get("cols") != "" && len(columns) != len(wanted) {
+		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:table %s has not all of the columns %s", key, r.query.Get("cols"))
+	}
+	text, err := csvText(columns, rows.Batches(r.Context(), positions), min(limit, maxCSVRows))
+	if err != nil {
+		return err
+	}
+	writeText(w, text)
 	return nil
 }
 

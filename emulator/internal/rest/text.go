@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/base64"
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 
+	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
@@ -26,27 +28,36 @@ const (
 )
 
 // csv is a result as text: a line of names, then the rows. Strings are quoted, NULL is \N.
-func (r *Result) csv() (string, error) {
+func (r *Result) csv() (string, error) { return csvText(r.Columns, r.Batches(0, maxCSVRows), maxCSVRows) }
+
+// csvText writes at most limit rows.
+func csvText(columns []sql.Column, batches iter.Seq2[arrow.RecordBatch, error], limit int) (string, error) {
 	var out strings.Builder
-	for i, c := range r.Columns {
+	for i, c := range columns {
 		if i > 0 {
 			out.WriteByte(',')
 		}
 		quote(&out, c.Name)
 	}
 	out.WriteByte('\n')
-	for batch, err := range r.Batches(0, maxCSVRows) {
+	if limit == 0 {
+		return out.String(), nil
+	}
+	for batch, err := range batches {
 		if err != nil {
 			return "", err
 		}
 		for row := range int(batch.NumRows()) {
-			for i, c := range r.Columns {
+			for i, c := range columns {
 				if i > 0 {
 					out.WriteByte(',')
 				}
 				writeField(&out, batch.Column(i), row, c.Type)
 			}
 			out.WriteByte('\n')
+			if limit--; limit == 0 {
+				return out.String(), nil
+			}
 		}
 	}
 	return out.String(), nil

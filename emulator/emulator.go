@@ -83,10 +83,10 @@ type Server struct {
 	verifier  *auth.Verifier
 	tempDir   string // to remove; empty when the folder is the caller's
 
-	requests sync.WaitGroup  // handlers that run
-	loops    sync.WaitGroup  // the accept loop and the expiry loop
-	base     context.Context // ends with Close; the parent of every request's
-	stop     context.CancelFunc
+	gate  *gate           // the requests that run
+	loops sync.WaitGroup  // the accept loop and the expiry loop
+	base  context.Context // ends with Close; the parent of every request's
+	stop  context.CancelFunc
 
 	startOnce, closeOnce sync.Once
 	closeErr             error
@@ -96,7 +96,7 @@ type Server struct {
 // New opens the store and binds the address. Connections are accepted from Start or Serve
 // on. The caller closes the server, also if neither is called.
 func New(opt Options) (_ *Server, err error) {
-	s := &Server{opt: opt, log: opt.Logger, serveErr: make(chan error, 1)}
+	s := &Server{opt: opt, log: opt.Logger, gate: newGate(), serveErr: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -223,24 +223,24 @@ func (s *Server) Close() error {
 
 func (s *Server) close() error {
 	var errs []error
-	if s.http != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
-		err := s.http.Shutdown(ctx)
-		cancel()
-		if errors.Is(err, context.DeadlineExceeded) {
-			s.stop() // handlers that look at their context end
-			err = s.http.Close()
-		}
-		errs = append(errs, err)
+	empty := s.gate.close()
+	grace := time.NewTimer(shutdownGrace)
+	defer grace.Stop()
+	select {
+	case <-empty:
+	case <-grace.C:
 	}
-	s.stop()
-	if s.listener != nil {
+	s.stop() // requests that look at their context end, the others with their connection
+	if s.http != nil {
+		errs = append(errs, s.http.Close())
+	}
+	if s.listener != nil { // the HTTP server knows it only if it was started
 		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
+	<-empty
 	s.loops.Wait()
-	s.requests.Wait()
 	if s.tunnel != nil {
 		s.tunnel.Close()
 	}

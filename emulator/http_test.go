@@ -269,3 +269,15 @@ func TestServer_intercept(t *testing.T) {
 		t.Errorf("table of the request whose answer was lost = %s, want 200: the effect stands", status)
 	}
 }
+
+func TestServer_close_ends_silent_connections(t *testing.T) {
+	s := start(t, emulator.Options{})
+	conn, err := net.Dial("tcp", s.Addr()) // sends nothing
+	must(t, err)
+	defer func() { must(t, conn.Close()) }()
+	raw(t, s, "GET", "/healthz", "")
+	must(t, s.Close())
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Error("the silent connection is still open after Close")
+	}
+}

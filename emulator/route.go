@@ -24,8 +24,12 @@ const requestID = "x-odps-request-id"
 
 // serveHTTP gives a request its id, answers it and logs it.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	s.requests.Add(1)
-	defer s.requests.Done()
+	if !s.gate.enter() {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	defer s.gate.leave()
 	start := time.Now()
 	id := newRequestID()
 	w.Header()[requestID] = []string{id}

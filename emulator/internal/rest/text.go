@@ -28,7 +28,9 @@ const (
 )
 
 // csv is a result as text: a line of names, then the rows. Strings are quoted, NULL is \N.
-func (r *Result) csv() (string, error) { return csvText(r.Columns, r.Batches(0, maxCSVRows), maxCSVRows) }
+func (r *Result) csv() (string, error) {
+	return csvText(r.Columns, r.Batches(0, maxCSVRows), maxCSVRows)
+}
 
 // csvText writes at most limit rows.
 func csvText(columns []sql.Column, batches iter.Seq2[arrow.RecordBatch, error], limit int) (string, error) {

@@ -239,7 +239,7 @@ func appendCell(b array.Builder, t table.Type, v any) {
 }
 
 // arrowMessage is a batch as one encapsulated message, cut into pieces of the given size as from the network.
-func arrowMessage(t *testing.T, b arrow.RecordBatch, piece int, opts ...ipc.Option) Payload {
+func arrowMessage(t testing.TB, b arrow.RecordBatch, piece int, opts ...ipc.Option) Payload {
 	t.Helper()
 	p, err := ipc.GetRecordBatchPayload(b, opts...)
 	if err != nil {

@@ -78,7 +78,10 @@ func NewEncoder(fetched []table.Column, columns []OutColumn, opts OutOptions) (*
 	e.constants = make([]vector, len(columns))
 	e.limit = e.opts.MaxMessageBytes - messageSlack - e.overhead()
 	e.target = min(coalesceBytes, e.limit)
-	e.renew()
+	e.pending = make([]vector, len(e.shapes))
+	for i := range e.shapes {
+		e.pending[i] = newVector(&e.shapes[i])
+	}
 	return e, nil
 }
 
@@ -348,7 +351,9 @@ func (e *Encoder) finish() (*Out, error) {
 	case OutColumns:
 		out.Columns = columnBatch(e.shapes, e.pending)
 		out.CRC32C = columnsCRC(out.Columns.Columns, 0)
-		e.renew() // the buffers are the message's now
+		for i := range e.pending { // the buffers are the message's now
+			e.pending[i] = e.pending[i].fresh()
+		}
 	default:
 		msg, err := e.message(out.Rows)
 		if err != nil {
@@ -361,13 +366,6 @@ func (e *Encoder) finish() (*Out, error) {
 		}
 	}
 	return out, nil
-}
-
-func (e *Encoder) renew() {
-	e.pending = make([]vector, len(e.shapes))
-	for i := range e.shapes {
-		e.pending[i] = newVector(&e.shapes[i])
-	}
 }
 
 // extendConstants makes the constant vectors at least n rows long.

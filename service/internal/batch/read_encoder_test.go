@@ -41,7 +41,7 @@ func straight(cols []table.Column) []OutColumn {
 }
 
 // encode feeds chunks to an encoder and collects the messages.
-func encode(t *testing.T, e *Encoder, chunks ...*Chunk) []*Out {
+func encode(t testing.TB, e *Encoder, chunks ...*Chunk) []*Out {
 	t.Helper()
 	var outs []*Out
 	emit := func(o *Out) error {
@@ -63,7 +63,7 @@ func encode(t *testing.T, e *Encoder, chunks ...*Chunk) []*Out {
 }
 
 // recordChunk is rows as the record decoder would lay them out.
-func recordChunk(t *testing.T, mem memory.Allocator, d *Decoder, rows [][]any) *Chunk {
+func recordChunk(t testing.TB, mem memory.Allocator, d *Decoder, rows [][]any) *Chunk {
 	t.Helper()
 	b := arrowBatch(mem, d.columns, rows, TimestampStruct)
 	c := &Chunk{rows: len(rows), shapes: d.record, release: b.Release}
@@ -77,7 +77,7 @@ func recordChunk(t *testing.T, mem memory.Allocator, d *Decoder, rows [][]any) *
 	return c
 }
 
-func newDecoder(t *testing.T, cols []table.Column) *Decoder {
+func newDecoder(t testing.TB, cols []table.Column) *Decoder {
 	t.Helper()
 	d, err := NewDecoder(cols)
 	if err != nil {
@@ -86,7 +86,7 @@ func newDecoder(t *testing.T, cols []table.Column) *Decoder {
 	return d
 }
 
-func newEncoder(t *testing.T, fetched []table.Column, out []OutColumn, opts OutOptions) *Encoder {
+func newEncoder(t testing.TB, fetched []table.Column, out []OutColumn, opts OutOptions) *Encoder {
 	t.Helper()
 	e, err := NewEncoder(fetched, out, opts)
 	if err != nil {
@@ -229,7 +229,7 @@ func TestAllOutputFormsAgree(t *testing.T) {
 	}
 }
 
-func messageChunk(t *testing.T, mem memory.Allocator, d *Decoder, rows [][]any, piece int, opts ...ipc.Option) *Chunk {
+func messageChunk(t testing.TB, mem memory.Allocator, d *Decoder, rows [][]any, piece int, opts ...ipc.Option) *Chunk {
 	t.Helper()
 	b := arrowBatch(mem, d.columns, rows, TimestampNanos)
 	defer b.Release()

@@ -13,7 +13,7 @@ import (
 )
 
 // recordStream is a record stream of the rows, made by the write side out of what the read side gives as columns.
-func recordStream(t *testing.T, mem memory.Allocator, cols []table.Column, rows [][]any) []byte {
+func recordStream(t testing.TB, mem memory.Allocator, cols []table.Column, rows [][]any) []byte {
 	t.Helper()
 	e := newEncoder(t, cols, straight(cols), OutOptions{Format: OutColumns})
 	outs := encode(t, e, recordChunk(t, mem, newDecoder(t, cols), rows))

@@ -49,6 +49,27 @@ func (v *vector) reset() {
 	}
 }
 
+// fresh is an empty vector with memory of its own, as much as v uses now: the next message is likely to be as large.
+func (v *vector) fresh() vector {
+	room := func(b []byte) []byte {
+		if len(b) == 0 {
+			return nil
+		}
+		return make([]byte, 0, len(b)+len(b)/8)
+	}
+	f := vector{validity: room(v.validity), data: room(v.data), nanos: room(v.nanos)}
+	if len(v.offsets) > 0 {
+		f.offsets = append(room(v.offsets), 0, 0, 0, 0)
+	}
+	if len(v.children) > 0 {
+		f.children = make([]vector, len(v.children))
+	}
+	for i := range v.children {
+		f.children[i] = v.children[i].fresh()
+	}
+	return f
+}
+
 func (v *vector) null(i int) bool { return v.nulls > 0 && !bitutil.BitIsSet(v.validity, i) }
 
 // offset is where row i begins in the data or in the child; offset(n) is where the last row ends.

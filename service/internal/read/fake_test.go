@@ -54,6 +54,7 @@ type fake struct {
 	mu        sync.Mutex // guards all below
 	faults    []fault    // taken from the front
 	always    *fault     // met when faults is empty
+	arrow     *fault     // met by all reads as Arrow
 	reads     []ReadTarget
 	downloads int
 	open      int // payloads handed out and not released
@@ -138,6 +139,9 @@ func (f *fake) nextFault(target ReadTarget) fault {
 
 func (f *fake) ReadArrow(ctx context.Context, target ReadTarget) (MessageReader, error) {
 	ft := f.nextFault(target)
+	if f.arrow != nil {
+		ft = *f.arrow
+	}
 	if ft.open != nil {
 		return nil, ft.open
 	}
@@ -173,7 +177,7 @@ func (f *fake) ReadRecords(_ context.Context, target ReadTarget) (io.ReadCloser,
 	return f.body(batch.AppendRecordTrailer(b, n, crc), ft.trailer), nil
 }
 
-// appendRecord writes a row of the fake's table; a column that is neither id nor name is NULL.
+// appendRecord writes a row of the fake's table; at is a timestamp, any other column NULL.
 func appendRecord(b []byte, crc uint32, cols []table.Column, id int64) ([]byte, uint32) {
 	var hashed []byte
 	for i, c := range cols {
@@ -186,6 +190,11 @@ func appendRecord(b []byte, crc uint32, cols []table.Column, id int64) ([]byte, 
 			b = binary.AppendUvarint(binary.AppendUvarint(b, tag|2), uint64(len(nameOf(id))))
 			b = append(b, nameOf(id)...)
 			hashed = append(binary.LittleEndian.AppendUint32(hashed, uint32(i+1)), nameOf(id)...)
+		case "at": // years after 1970, which leave int64 nanoseconds with row 293
+			sec := id * 31_557_600
+			b = binary.AppendUvarint(binary.AppendVarint(binary.AppendUvarint(b, tag|2), sec), 0)
+			hashed = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(hashed, uint32(i+1)), uint64(sec))
+			hashed = binary.LittleEndian.AppendUint32(hashed, 0)
 		}
 	}
 	row := batch.CRC32C(hashed)

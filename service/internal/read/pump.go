@@ -3,6 +3,7 @@ package read
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,8 +61,14 @@ func (e *Engine) newPump(snap *snapshot, segments []segment, rows int64, req *Ro
 	}
 	for _, c := range fetch {
 		p.reader.columns = append(p.reader.columns, c.Name)
+		p.reader.stamps = p.reader.stamps || hasStamp(c.Type)
 	}
 	return p, nil
+}
+
+func hasStamp(t table.Type) bool {
+	return t.Kind == table.KindTimestamp || t.Kind == table.KindTimestampNTZ ||
+		slices.ContainsFunc(t.Children, func(c table.Column) bool { return hasStamp(c.Type) })
 }
 
 // fetch gives the data columns to ask upstream for, in table order, and where the output columns come from.

@@ -23,6 +23,7 @@ type reader struct {
 	columns  []string // data columns in table order; none = only partition columns are read
 	dec      *batch.Decoder
 	form     batch.Form
+	stamps   bool      // a column is or holds a TIMESTAMP or TIMESTAMP_NTZ
 	out      chan item // closed by run
 
 	trouble atomic.Pointer[trouble] // why nothing comes, read by the pump
@@ -78,9 +79,9 @@ func (r *reader) segment(ctx context.Context, i int) error {
 		case err == nil:
 			r.trouble.Store(nil)
 			return nil
-		case errors.Is(err, ErrArrowRefused) && r.form == batch.FormArrow:
-			r.form = batch.FormRecord // for the rest of the call; asked for at once, and not as a repetition
-			try--
+		case r.form == batch.FormArrow && (errors.Is(err, ErrArrowRefused) || r.stuckOnStamp(try, err)):
+			r.form = batch.FormRecord // for the rest of the call; asked for at once, and tried anew
+			try = 0
 			continue
 		case !repeatable(err) || r.engine.cfg.Retry.Last(try):
 			return r.final(seg, next, err)
@@ -90,6 +91,12 @@ func (r *reader) segment(ctx context.Context, i int) error {
 			return err
 		}
 	}
+}
+
+// stuckOnStamp reports whether the tries at one row are used up and the reason may be a timestamp that upstream's Arrow
+// cannot hold: an upstream that meets it after its answer has begun can only break off.
+func (r *reader) stuckOnStamp(try int, err error) bool {
+	return r.stamps && repeatable(err) && r.engine.cfg.Retry.Last(try)
 }
 
 // repeatable is retry.Repeatable for a call that is still wanted: a deadline that passed then was upstream's.

@@ -443,3 +443,28 @@ func TestArrowRefusedIsReadAsRecords(t *testing.T) {
 		})
 	}
 }
+
+// A timestamp beyond nanoseconds, whether upstream says so or only breaks off, is found in the records and named.
+func TestTimestampBeyondNanosecondsIsNamed(t *testing.T) {
+	for name, ft := range map[string]fault{"refused": {open: fmt.Errorf("range: %w", ErrArrowRefused)}, "cut": {cut: errCut}} {
+		f := newFake(t, 400)
+		f.info.Schema.Columns = append(f.info.Schema.Columns, table.Column{Name: "at", Type: table.MustParseType("timestamp")})
+		f.arrow = &ft
+		e := newEngine(t, f)
+		tok := session(t, e, f).Token
+		var c collector
+		err := e.Rows(t.Context(), RowsRequest{Token: tok}, &c)
+		var ae *apierr.Error
+		if !errors.As(err, &ae) || ae.Reason() != apierr.TypeMismatch || ae.Meta("row") != "293" || ae.Meta("column") != "at" {
+			t.Errorf("%s: Rows = %v, want TYPE_MISMATCH of row 293 column at", name, err)
+		}
+		if c.next != 293 {
+			t.Errorf("%s: next_skip_rows %d, want all rows before the bad one", name, c.next)
+		}
+		for _, ts := range []batch.ArrowTimestamp{batch.TimestampMicros, batch.TimestampStruct} {
+			if err := e.Rows(t.Context(), RowsRequest{Token: tok, Options: batch.OutOptions{ArrowTimestamp: ts}}, &c); err != nil || c.next != 400 {
+				t.Errorf("%s: timestamp form %d: %v after %d rows", name, ts, err, c.next)
+			}
+		}
+	}
+}

@@ -259,6 +259,40 @@ func TestQuery_keeps_every_type(t *testing.T) {
 	}
 }
 
+// TestQuery_frees_its_memory counts what conversions allocate, for results read to the
+// end, left half way, and failed.
+func TestQuery_frees_its_memory(t *testing.T) {
+	e := engine(t)
+	tables := fakeTables{"t": everyType(t), "wide": table(t, "ts timestamp", `[{"ts":{"sec":-62135596800,"nano":0}}]`)}
+	checked := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	usual := memory.DefaultAllocator
+	memory.DefaultAllocator = checked
+	defer func() { memory.DefaultAllocator = usual }()
+	var target []types.Type
+	for _, c := range tables["t"].columns {
+		target = append(target, c.Type)
+	}
+	for _, query := range []string{"select * from t", "select * from wide", "select * from t where dp > 1", "select sum(i8), count(*) from t", "select cast(s as bigint) from t"} {
+		if _, _, err := run(t, e, tables, query); err != nil && !strings.Contains(query, "cast") {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+	if _, _, err := run(t, e, tables, "select * from t", target...); err != nil {
+		t.Error(err)
+	}
+	rows, err := e.Query(t.Context(), tables, "select * from t", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rows.Next() {
+		t.Error("no rows")
+	}
+	if err := rows.Close(); err != nil {
+		t.Error(err)
+	}
+	checked.AssertSize(t, 0)
+}
+
 func TestQuery_timestamps_beyond_nanoseconds(t *testing.T) {
 	e := engine(t)
 	wide := `[{"ts":{"sec":-62135596800,"nano":0}},{"ts":{"sec":253402300799,"nano":999999000}},{"ts":null}]`

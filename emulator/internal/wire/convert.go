@@ -66,18 +66,23 @@ func convertData(d arrow.ArrayData, t types.Type, from, to types.Layout) (arrow.
 	return convertNested(d, t, from, to)
 }
 
-// convertNested converts the children over their whole length and keeps offsets
-// and validity of d.
+// convertNested converts the part of the children that d refers to: what lies
+// outside a slice is not this batch's to judge.
 func convertNested(d arrow.ArrayData, t types.Type, from, to types.Layout) (arrow.ArrayData, error) {
-	kids := d.Children()
-	kidTypes := make([]types.Type, len(kids))
-	for i, c := range t.Children {
-		if t.Kind != types.Map {
-			kidTypes[i] = c.Type
+	kids := make([]types.Type, len(d.Children()))
+	for i := range kids {
+		if t.Kind == types.Map {
+			kids[i] = types.StructOf(t.Children...)
+		} else {
+			kids[i] = t.Children[i].Type
 		}
 	}
-	if t.Kind == types.Map {
-		kidTypes[0] = types.StructOf(t.Children...)
+	first, last := d.Offset(), d.Offset()+d.Len()
+	bufs := []*memory.Buffer{validity(d)}
+	if t.Kind != types.Struct {
+		var offsets []int32
+		offsets, first, last = rebase(d)
+		bufs = append(bufs, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)))
 	}
 	out := make([]arrow.ArrayData, 0, len(kids))
 	defer func() {
@@ -85,18 +90,34 @@ func convertNested(d arrow.ArrayData, t types.Type, from, to types.Layout) (arro
 			k.Release()
 		}
 	}()
-	for i, k := range kids {
-		c, err := convertData(k, kidTypes[i], from, to)
+	for i, k := range d.Children() {
+		part := array.NewSliceData(k, int64(first), int64(last))
+		c, err := convertData(part, kids[i], from, to)
+		part.Release()
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, c)
 	}
 	want := t.Arrow(to)
-	if t.Kind == types.Struct && d.DataType().ID() == arrow.STRUCT {
+	if t.Kind == types.Struct {
 		want = structLike(d.DataType().(*arrow.StructType), out)
 	}
-	return array.NewData(want, d.Len(), d.Buffers(), out, d.NullN(), d.Offset()), nil
+	return array.NewData(want, d.Len(), bufs, out, d.NullN(), 0), nil
+}
+
+// rebase returns the offsets of a list or map array moved to start at 0, and the
+// range of its child they covered.
+func rebase(d arrow.ArrayData) (offsets []int32, first, last int) {
+	offsets = make([]int32, d.Len()+1)
+	if d.Len() == 0 {
+		return offsets, 0, 0
+	}
+	old := arrow.Int32Traits.CastFromBytes(d.Buffers()[1].Bytes())[d.Offset():][:d.Len()+1]
+	for i, o := range old {
+		offsets[i] = o - old[0]
+	}
+	return offsets, int(old[0]), int(old[d.Len()])
 }
 
 // structLike keeps names and nullability of st over the children's new types: the

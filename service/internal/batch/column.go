@@ -206,6 +206,9 @@ func (l *arrowLoader) nextPacked(at, size, want int, what string) ([]byte, error
 		return nil, nil
 	}
 	b, err := l.unpack(l.owner.fetch(l.meta.msg.bodyAt+at, size))
+	if apierr.Is(err, apierr.TooLarge) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, l.bad("%s buffer: %v", what, err)
 	}

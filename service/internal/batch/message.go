@@ -63,6 +63,7 @@ func (msg *ipcMessage) readHeader(total int) error {
 	msg.kind = v.fieldU8(root, 1, 0)
 	msg.bodySize = v.fieldI64(root, 3)
 	header, ok := v.fieldTable(root, 2)
+	v.keyValues(root, 4)
 	if v.bad || !ok {
 		return badArrow("malformed message metadata")
 	}

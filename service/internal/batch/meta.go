@@ -147,3 +147,17 @@ func (m *metaView) text(t metaTable, i int) string {
 	}
 	return string(b)
 }
+
+// keyValues walks a vector of KeyValue tables: nobody here wants them, but who reads the message next must be able to.
+func (m *metaView) keyValues(t metaTable, i int) {
+	first, n := m.vector(t, i, 4)
+	for k := range n {
+		kv := m.table(first + 4*k)
+		for f := range 2 {
+			if m.bad {
+				return
+			}
+			m.vector(kv, f, 1)
+		}
+	}
+}

@@ -216,6 +216,10 @@ func appendArrow(b array.Builder, t *table.Type, v any) {
 	case *array.Float64Builder:
 		b.Append(v.(float64))
 	case *array.Decimal128Builder:
+		if v.(*big.Int).BitLen() == 128 { // −2^127, which the library does not make from a big.Int
+			b.Append(decimal128.New(math.MinInt64, 0))
+			return
+		}
 		b.Append(decimal128.FromBigInt(v.(*big.Int)))
 	case *array.Decimal256Builder:
 		b.Append(decimal256.FromBigInt(v.(*big.Int)))

@@ -189,3 +189,6 @@ func arrayBytes(a arrow.Array) int64 {
 	}
 	return int64(a.Data().SizeInBytes())
 }
+
+// BatchBytes is about the size of a batch's values, without what lies outside of its slice.
+func BatchBytes(rec arrow.RecordBatch) int64 { return recordBytes(rec) }

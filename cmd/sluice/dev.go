@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-io/sluice/emulator"
+	"github.com/sluice-io/sluice/internal/version"
+	"github.com/sluice-io/sluice/service"
+)
+
+// The keys that `sluice dev` and `sluice emulator` accept. They protect nothing: both listen on this machine only.
+const (
+	localAccessID  = "local"
+	localAccessKey = "local-secret"
+)
+
+type devFlags struct {
+	listen, endpointListen, data, project string
+	verbose                               bool
+}
+
+func newDev() *cobra.Command {
+	f := &devFlags{}
+	cmd := &cobra.Command{
+		Use: "dev", Short: "Run service and embedded endpoint together", Args: args(cobra.NoArgs),
+		Long: "Runs the service and a MaxCompute look-alike in one process, and prints one line when both answer:\n\n" +
+			"  ready grpc=HOST:PORT maxcompute=http://HOST:PORT/api project=NAME\n\n" +
+			"MaxCompute clients use access id " + localAccessID + " and key " + localAccessKey + ". Without --data, tables end with the process.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVar(&f.listen, "listen", defaultAddr, "address of the service, port 0 for a free one")
+	cmd.Flags().StringVar(&f.endpointListen, "endpoint-listen", "127.0.0.1:8580", "address of the MaxCompute look-alike, port 0 for a free one")
+	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables and ledger; empty: a temporary one")
+	cmd.Flags().StringVar(&f.project, "project", "local", "name of the project")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every call")
+	return cmd
+}
+
+func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
+	dir, remove, err := dataFolder(f.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	logger := newLogger(f.verbose)
+	endpoint, err := emulator.New(emulator.Options{
+		Listen: f.endpointListen, DataDir: filepath.Join(dir, "endpoint"), Projects: []string{f.project},
+		AccessID: localAccessID, AccessKey: localAccessKey, Logger: logger,
+	})
+	if err != nil {
+		return fmt.Errorf("start endpoint: %w", err)
+	}
+	defer func() { err = errors.Join(err, endpoint.Close()) }()
+	endpoint.Start()
+	server, err := service.New(service.Config{
+		Listen: f.listen, LedgerPath: filepath.Join(dir, "ledger.db"), Embedded: true, Version: version.Version, Revision: version.Revised(), Logger: logger,
+		MaxCompute: service.MaxCompute{Endpoint: endpoint.Endpoint(), Project: f.project, AccessID: localAccessID, AccessKey: localAccessKey},
+	})
+	if err != nil {
+		return fmt.Errorf("start service: %w", err)
+	}
+	return serveUntilDone(ctx, server, func() error {
+		_, err := fmt.Fprintf(out, "ready grpc=%s maxcompute=%s project=%s\n", server.Addr(), endpoint.Endpoint(), f.project)
+		return err
+	})
+}
+
+// serveUntilDone runs the service until ctx ends, and says ready when it is.
+func serveUntilDone(ctx context.Context, server *service.Server, ready func() error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var announcer sync.WaitGroup
+	var announced error
+	announcer.Go(func() {
+		select {
+		case <-server.Ready():
+			announced = ready()
+		case <-ctx.Done():
+		}
+	})
+	err := server.Run(ctx)
+	cancel()
+	announcer.Wait()
+	return errors.Join(err, announced)
+}
+
+// dataFolder makes the folder, or a temporary one that remove takes away.
+func dataFolder(dir string) (path string, remove func() error, err error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return "", nil, fmt.Errorf("create data folder: %w", err)
+		}
+		return dir, func() error { return nil }, nil
+	}
+	if path, err = os.MkdirTemp("", "sluice-"); err != nil {
+		return "", nil, fmt.Errorf("create data folder: %w", err)
+	}
+	return path, func() error { return os.RemoveAll(path) }, nil
+}
+
+// newLogger writes to standard error: warnings, or with verbose everything.
+func newLogger(verbose bool) *slog.Logger {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+type emulatorFlags struct {
+	listen, data, store, projects string
+	open, verbose                 bool
+}
+
+func newEmulator() *cobra.Command {
+	f := &emulatorFlags{}
+	cmd := &cobra.Command{
+		Use: "emulator", Short: "Run the MaxCompute look-alike alone", Args: args(cobra.NoArgs),
+		Long: "Runs the MaxCompute look-alike alone, for any MaxCompute client, and prints one line when it answers:\n\n" +
+			"  ready maxcompute=http://HOST:PORT/api\n\n" +
+			"With --store discard it verifies every checksum and keeps nothing: for benchmarks.",
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8580", "address, port 0 for a free one")
+	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables; empty: a temporary one")
+	cmd.Flags().StringVar(&f.store, "store", "keep", "keep or discard uploaded rows")
+	cmd.Flags().StringVar(&f.projects, "projects", "", "names of the projects, with commas; empty: every name is one")
+	cmd.Flags().BoolVar(&f.open, "open", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request")
+	return cmd
+}
+
+func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
+	options := emulator.Options{Listen: f.listen, DataDir: f.data, Logger: newLogger(f.verbose)}
+	switch f.store {
+	case "keep":
+	case "discard":
+		options.Discard = true
+	default:
+		return usageError{fmt.Errorf("--store is keep or discard, not %q", f.store)}
+	}
+	if f.projects != "" {
+		options.Projects = strings.Split(f.projects, ",")
+	}
+	if !f.open {
+		options.AccessID, options.AccessKey = localAccessID, localAccessKey
+	}
+	endpoint, err := emulator.New(options)
+	if err != nil {
+		return fmt.Errorf("start endpoint: %w", err)
+	}
+	endpoint.Start()
+	if _, err := fmt.Fprintf(out, "ready maxcompute=%s\n", endpoint.Endpoint()); err != nil {
+		return errors.Join(err, endpoint.Close())
+	}
+	return endpoint.Serve(ctx)
+}

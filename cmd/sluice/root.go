@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-io/sluice/client"
+	"github.com/sluice-io/sluice/internal/version"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError marks what the caller typed wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "sluice: interrupted")
+		return exitInterrupted
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "sluice:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(os.Stderr, "sluice:", err)
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use: "sluice", Short: "Rows in and out of MaxCompute tables", SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newDev(), newEmulator(), newTable(), newDemo(), newVersion())
+	return root
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sluice %s %s\n", version.Version, version.Revised())
+			return err
+		},
+	}
+}
+
+// args marks a wrong number of arguments as wrong usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+// defaultAddr is where `sluice dev` listens.
+const defaultAddr = "127.0.0.1:50051"
+
+// connection says where the service is.
+type connection struct{ addr string }
+
+func (c *connection) flags(cmd *cobra.Command) {
+	addr := os.Getenv("SLUICE_ADDR")
+	if addr == "" {
+		addr = defaultAddr
+	}
+	cmd.PersistentFlags().StringVar(&c.addr, "addr", addr, "address of the service; SLUICE_ADDR sets the default")
+}
+
+// with connects, calls do, and closes the connection.
+func (c *connection) with(ctx context.Context, do func(*client.Client) error) (err error) {
+	conn, err := client.Dial(ctx, c.addr, client.WithClientName("sluice-cli"))
+	if err != nil {
+		return fmt.Errorf("%w\nis the service running there? `sluice dev` starts one, --addr or SLUICE_ADDR names another", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	return do(conn)
+}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
@@ -141,15 +142,28 @@ func rowCount(b *sluicev1.RowBatch) (int, error) {
 func verifySum(b *sluicev1.RowBatch, in batch.Incoming) (uint32, error) {
 	sum, has := in.CRC32C()
 	switch {
+	case !has && b.Crc32C != nil:
+		return 0, missing("batch.crc32c", "rows have no checksum")
+	case !has:
+		return sumOfRows(b.GetRows())
 	case b.Crc32C == nil:
 		return sum, nil
-	case !has:
-		return 0, missing("batch.crc32c", "rows have no checksum")
 	case *b.Crc32C != sum:
 		return 0, apierr.New(apierr.ChecksumMismatch, "the payload was damaged on the way: crc32c is %08x, the client sent %08x", sum, *b.Crc32C)
 	}
 	return sum, nil
 }
+
+// sumOfRows recognises a replay of rows: a checksum over an encoding of them that is the same each time.
+func sumOfRows(rows *sluicev1.RowList) (uint32, error) {
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(rows)
+	if err != nil {
+		return 0, missing("batch.rows", "cannot be encoded: "+err.Error())
+	}
+	return crc32.Checksum(encoded, castagnoli), nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // payloadSize is the size of a batch's message, as good as it matters: the few bytes around the payload are left out.
 func payloadSize(b *sluicev1.RowBatch, payload mem.BufferSlice) int {

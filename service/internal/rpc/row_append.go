@@ -25,10 +25,12 @@ func (s *rowServer) AppendRows(ctx context.Context, req *sluicev1.AppendRowsRequ
 		return nil, withFinished(err, opened.Finished, s.now())
 	}
 	resp := &sluicev1.AppendRowsResponse{Opened: s.openedProto(&opened, &check)}
-	if w == nil {
-		return s.appendToEnded(req, resp, &opened)
+	if w != nil {
+		defer w.Detach()
 	}
-	defer w.Detach()
+	if opened.Sealed != nil || opened.Aborted != nil {
+		return s.appendToEnded(ctx, w, req, resp, &opened)
+	}
 	if err := s.appendBatch(ctx, w, &check, req, resp); err != nil {
 		return nil, err
 	}
@@ -70,8 +72,13 @@ func (s *rowServer) appendSeal(ctx context.Context, w *write.Writer, req *sluice
 	if err != nil {
 		return rejectedDetail(err, w, &sluicev1.Rejected{Target: &sluicev1.Rejected_Seal{Seal: true}})
 	}
-	resp.Sealed = sealedProto(&sealed)
 	resp.Ack.AcceptedThrough, resp.Ack.DurableThrough = int64(w.Accepted()), int64(w.Durable())
+	return s.sealedReplies(ctx, w, &sealed, resp)
+}
+
+// sealedReplies fills what follows a seal: the run's end too, if the seal completes it.
+func (s *rowServer) sealedReplies(ctx context.Context, w *write.Writer, sealed *write.Sealed, resp *sluicev1.AppendRowsResponse) error {
+	resp.Sealed = sealedProto(sealed)
 	if !sealed.CompletesRun {
 		return nil
 	}
@@ -94,16 +101,13 @@ func (s *rowServer) appendAbort(ctx context.Context, w *write.Writer, req *sluic
 
 // appendToEnded answers a call that found its slice sealed or aborted by this writer: a repeated call is harmless, rows
 // beyond the seal are not.
-func (s *rowServer) appendToEnded(req *sluicev1.AppendRowsRequest, resp *sluicev1.AppendRowsResponse, o *write.Opened) (*sluicev1.AppendRowsResponse, error) {
+func (s *rowServer) appendToEnded(ctx context.Context, w *write.Writer, req *sluicev1.AppendRowsRequest, resp *sluicev1.AppendRowsResponse, o *write.Opened) (*sluicev1.AppendRowsResponse, error) {
 	if o.Aborted != nil {
 		if req.GetBatch() != nil && req.GetAbort() == nil {
 			return nil, apierr.New(apierr.WriterClosed, "this writer aborted the slice")
 		}
 		resp.Aborted = &sluicev1.SliceAborted{DiscardedRows: *o.Aborted}
 		return resp, nil
-	}
-	if o.Sealed == nil {
-		return nil, apierr.New(apierr.Internal, "an open without a writer found slice state %s", o.State)
 	}
 	if b := req.GetBatch(); b != nil {
 		rows, err := rowCount(b)
@@ -119,11 +123,7 @@ func (s *rowServer) appendToEnded(req *sluicev1.AppendRowsRequest, resp *sluicev
 	if req.GetAbort() != nil {
 		return nil, apierr.New(apierr.WriterClosed, "the slice is sealed: it cannot be aborted any more")
 	}
-	resp.Sealed = sealedProto(o.Sealed)
-	if o.Finished != nil {
-		resp.Finished = &sluicev1.RunFinished{Run: runProto(o.Finished, s.now())}
-	}
-	return resp, nil
+	return resp, s.sealedReplies(ctx, w, o.Sealed, resp)
 }
 
 // rejectedDetail makes what a stream would send as Rejected a status with that message among its details.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -40,6 +41,10 @@ type sliceStream struct {
 	check  checker
 	timer  *time.Timer   // runs tick; reset to 0 by the engine's news
 	ahead  chan incoming // a message read while a seal was under way, or nil
+
+	// waits says that the handler sits in RecvMsg, so that only endStream can end the stream. It is set before the handler
+	// looks at the writer's error and read after that error was set: one of the two sides sees the other.
+	waits atomic.Bool
 
 	sendMu sync.Mutex
 	closed bool // guarded by sendMu: the handler is returning, nothing may be sent
@@ -83,7 +88,7 @@ func (s *rowServer) WriteRows(stream writeStream) error {
 		return withFinished(err, opened.Finished, s.now())
 	}
 	c := &sliceStream{srv: s, stream: stream, w: w, check: check, lastAck: s.now()}
-	return c.run(open, &opened)
+	return c.run(&opened)
 }
 
 // receive reads one message with its Arrow bytes by reference.
@@ -94,11 +99,13 @@ func receive(stream writeStream) (zerocopy.WriteRequest, error) {
 }
 
 // run answers the open and then serves the stream until it ends. It never leaves the writer attached.
-func (c *sliceStream) run(open *sluicev1.SliceOpen, opened *write.Opened) (err error) {
-	if c.w == nil {
-		return c.replayEnd(open, opened)
+func (c *sliceStream) run(opened *write.Opened) (err error) {
+	if c.w != nil {
+		defer c.w.Detach()
 	}
-	defer c.w.Detach()
+	if opened.Sealed != nil || opened.Aborted != nil {
+		return c.replayEnd(opened)
+	}
 	defer func() { c.close(err) }()
 	c.sentAccepted, c.sentDurable = opened.ResumeOffset, opened.ResumeOffset
 	if err := c.send(c.openedReply(opened)); err != nil {
@@ -119,24 +126,20 @@ func (c *sliceStream) run(open *sluicev1.SliceOpen, opened *write.Opened) (err e
 	return err
 }
 
-// replayEnd answers an open that found the slice sealed or aborted already: what the lost replies said is said again.
-func (c *sliceStream) replayEnd(_ *sluicev1.SliceOpen, opened *write.Opened) error {
+// replayEnd answers an open that found the slice sealed or aborted by this writer: what the lost replies said is said
+// again.
+func (c *sliceStream) replayEnd(opened *write.Opened) error {
 	if err := c.send(c.openedReply(opened)); err != nil {
 		return err
 	}
 	if opened.Aborted != nil {
 		return c.send(abortedReply(*opened.Aborted))
 	}
-	if opened.Sealed == nil {
-		return apierr.New(apierr.Internal, "an open without a writer found slice state %s", opened.State)
-	}
-	if err := c.send(sealedReply(opened.Sealed)); err != nil {
+	if err := c.send(sealedReply(opened.Sealed)); err != nil || !opened.Sealed.CompletesRun {
 		return err
 	}
-	if opened.Finished == nil {
-		return nil
-	}
-	return c.finished(opened.Finished, nil)
+	run, err := c.w.Finish(c.stream.Context())
+	return c.finished(&run, err)
 }
 
 // serve handles messages in order until the stream ends.
@@ -159,6 +162,11 @@ func (c *sliceStream) serve() error {
 }
 
 func (c *sliceStream) next() incoming {
+	c.waits.Store(true)
+	defer c.waits.Store(false)
+	if err := c.w.Err(); err != nil {
+		return incoming{err: err}
+	}
 	if c.ahead != nil {
 		in := <-c.ahead
 		c.ahead = nil
@@ -191,13 +199,14 @@ func (c *sliceStream) handle(req zerocopy.WriteRequest) error {
 }
 
 func (c *sliceStream) batch(b *sluicev1.RowBatch, req zerocopy.WriteRequest) error {
+	size := payloadSize(b, req.Payload) // before the payload is given away
 	result, err := c.check.append(c.stream.Context(), c.w, b, req.Payload)
 	if err != nil {
 		return c.refuse(err, &sluicev1.Rejected{
 			Target: &sluicev1.Rejected_BatchId{BatchId: b.GetBatchId()}, Offset: b.GetOffset(), RowCount: b.GetRowCount(),
 		})
 	}
-	if c.noteBatch(result, payloadSize(b, req.Payload)) {
+	if c.noteBatch(result, size) {
 		return c.sendAck(false)
 	}
 	return nil
@@ -345,7 +354,7 @@ func (c *sliceStream) noteBatch(r write.AppendResult, size int) bool {
 
 // tick is the timer's function: it sends what is due, or ends the stream of a writer that may not go on.
 func (c *sliceStream) tick() {
-	if err := c.w.Err(); err != nil {
+	if err := c.w.Err(); err != nil && c.waits.Load() {
 		st := apierr.From(err).OnStream().GRPCStatus()
 		if endErr := endStream(c.stream.Context(), st); endErr != nil {
 			c.srv.log.WarnContext(c.stream.Context(), "fenced stream lives until its next message", "err", endErr)
@@ -395,17 +404,15 @@ func (c *sliceStream) sendAck(always bool) error {
 
 // takeAck makes an acknowledgement, nil if there is no news and none is wanted without, and arms the timer anew.
 func (c *sliceStream) takeAck(always bool) *sluicev1.WriteRowsResponse {
-	if c.w == nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer == nil { // nothing was accepted on this stream yet
 		return nil
 	}
 	accepted, durable, wait := c.w.Accepted(), c.w.Durable(), c.w.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	news := c.batches > 0 || accepted != c.sentAccepted || durable != c.sentDurable
 	c.ackTimerSet = false
-	if c.timer != nil {
-		c.timer.Reset(ackEvery)
-	}
+	c.timer.Reset(ackEvery)
 	if !news && !always && wait == nil {
 		return nil
 	}

@@ -92,7 +92,7 @@ func BenchmarkRecordsToArrow(b *testing.B) {
 		r := d.Records(bytes.NewReader(stream), mem)
 		for {
 			c, err := r.Next()
-			if err == io.EOF {
+			if err == io.EOF { //nolint:errorlint // the decoder's own io.EOF is the end, a wrapped one is not
 				break
 			}
 			if err != nil {

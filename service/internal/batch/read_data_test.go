@@ -439,8 +439,8 @@ func columnCell(d *sluicev1.ColumnData, t table.Type, i int) any {
 
 func unscaled(le []byte) *big.Int {
 	n := new(big.Int)
-	for i := len(le) - 1; i >= 0; i-- {
-		n.Lsh(n, 8).Or(n, big.NewInt(int64(le[i])))
+	for _, b := range slices.Backward(le) {
+		n.Lsh(n, 8).Or(n, big.NewInt(int64(b)))
 	}
 	if le[len(le)-1]&0x80 != 0 {
 		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(le))))

@@ -104,7 +104,7 @@ func cells(t *testing.T, mem memory.Allocator, e *Encoder, outs []*Out) [][]any 
 	}
 	var all [][]any
 	for _, o := range outs {
-		size := 0
+		var size int
 		switch {
 		case o.Columns != nil:
 			all = append(all, columnCells(t, cols, o)...)

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -40,7 +41,7 @@ func parseHeader(msg Payload) (header, error) {
 	var m batchMeta
 	meta := func(from, size int) []byte { return contiguous(msg, from, size) }
 	if err := m.open(msg.Len(), meta); err != nil {
-		return header{}, fmt.Errorf("parse record batch metadata: %v", err)
+		return header{}, errors.New("parse record batch metadata: " + err.Error()) // its BAD_ARGUMENT must not reach the client
 	}
 	if m.nodes > maxHeaderEntries || m.bufs > maxHeaderEntries {
 		return header{}, fmt.Errorf("record batch of %d nodes and %d buffers", m.nodes, m.bufs)

@@ -54,7 +54,7 @@ func TestRecordsOfEveryTypeComeOutInEveryForm(t *testing.T) {
 		var chunks []*Chunk
 		for {
 			c, err := r.Next()
-			if err == io.EOF {
+			if err == io.EOF { //nolint:errorlint // the decoder's own io.EOF is the end, a wrapped one is not
 				break
 			}
 			if err != nil {
@@ -89,7 +89,7 @@ func TestCutRecordStreamIsNotAnEnd(t *testing.T) {
 				c.Release()
 				continue
 			}
-			if err == io.EOF {
+			if err == io.EOF { //nolint:errorlint // the decoder's own io.EOF is the end, a wrapped one is not
 				t.Errorf("cut at %d of %d: a clean end", at, len(stream))
 			}
 			break

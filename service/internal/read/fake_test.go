@@ -66,6 +66,7 @@ type fake struct {
 const testStep = 4
 
 func newFake(t *testing.T, counts ...int64) *fake {
+	t.Helper()
 	f := &fake{t: t, step: testStep, counts: map[string]int64{}, now: time.Now}
 	f.info = table.Info{Name: table.NewName("p", "", "t"), Kind: table.Managed, Schema: table.Schema{Columns: []table.Column{
 		{Name: "id", Type: table.MustParseType("bigint"), NotNull: true, Comment: "number"},
@@ -170,7 +171,7 @@ func (f *fake) ReadRecords(_ context.Context, target ReadTarget) (io.ReadCloser,
 		before := len(b)
 		b, crc = appendRecord(b, crc, cols, f.base(target.Ref.Partition)+i)
 		if int(i-target.Range.Start) == ft.after && (ft.cut != nil || ft.short) {
-			return f.body(b[:before+(len(b)-before)/2], ft.cut), nil
+			return f.body(b[:before+(len(b)-before)/2], ft.cut), nil //nolint:nilerr // the body ends with it
 		}
 	}
 	n := target.Range.Rows() + int64(ft.announce)
@@ -203,14 +204,14 @@ func appendRecord(b []byte, crc uint32, cols []table.Column, id int64) ([]byte, 
 }
 
 // body is an HTTP body that ends with err, or cleanly.
-func (f *fake) body(b []byte, err error) io.ReadCloser {
+func (f *fake) body(b []byte, end error) io.ReadCloser {
 	f.mu.Lock()
 	f.streams++
 	f.mu.Unlock()
-	if err == nil {
-		err = io.EOF
+	if end == nil {
+		end = io.EOF
 	}
-	return &fakeBody{Reader: io.MultiReader(bytes.NewReader(b), iotest.ErrReader(err)), f: f}
+	return &fakeBody{Reader: io.MultiReader(bytes.NewReader(b), iotest.ErrReader(end)), f: f}
 }
 
 type fakeBody struct {

@@ -121,7 +121,7 @@ func (r *reader) attempt(ctx context.Context, i int, next int64) (reached int64,
 	defer src.close()
 	for next < seg.rows.End {
 		c, err := src.next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a cut, not the end
 			return next, errShort
 		}
 		if err != nil {
@@ -156,7 +156,7 @@ func (r *reader) complete(src source, left int64) error {
 	}
 	for {
 		c, err := src.next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a cut, not the end
 			return nil
 		}
 		if err != nil {

@@ -2,7 +2,8 @@
 // to act on it.
 //
 // Build one with New or Wrap, decorate it with the With methods, return it. Error implements GRPCStatus, so a handler
-// that returns it, wrapped or not, answers with the right code and with all details of api.md section 3:
+// that returns it answers with the right code and with all details of api.md section 3. An error that wraps one must go
+// through From at the door: grpc would show the text of the whole chain, causes included.
 //
 //	google.rpc.Status
 //	├─ sluice.v1.Error     reason, code, message, metadata, violations, retry_after, request_id

@@ -208,6 +208,73 @@ func TestTooManyPartitionsAreRefused(t *testing.T) {
 	}
 }
 
+func TestPartitionsOfASession(t *testing.T) {
+	f := newFake(t, 1, 2, 3) // dt=0000, 0001, 0002
+	e := newEngine(t, f)
+	for _, c := range []struct {
+		row   string
+		texts []string
+		given map[string]string
+		want  string
+		err   apierr.Reason
+	}{
+		{row: "all, in name order", want: "dt=0000 dt=0001 dt=0002"},
+		{row: "TR-34 the given order", texts: []string{"dt=0002", "DT = '0000'"}, want: "dt=0002 dt=0000"},
+		{row: "twice is once", texts: []string{"dt=0001", "dt='0001'"}, want: "dt=0001"},
+		{row: "star", texts: []string{"dt=*2", "dt=*"}, want: "dt=0002 dt=0000 dt=0001"},
+		{row: "question mark", texts: []string{"dt=000?"}, want: "dt=0000 dt=0001 dt=0002"},
+		{row: "query", texts: []string{"/*query*/ dt > '0000'"}, want: "dt=0001 dt=0002"},
+		{row: "in the table reference", given: map[string]string{"DT": "0001"}, want: "dt=0001"},
+		{row: "missing plain", texts: []string{"dt=0001", "dt=9"}, err: apierr.PartitionNotFound},
+		{row: "missing plain beside a pattern", texts: []string{"dt=*", "dt=9"}, err: apierr.PartitionNotFound},
+		{row: "missing in the reference", given: map[string]string{"dt": "9"}, err: apierr.PartitionNotFound},
+		{row: "nothing matches", texts: []string{"dt=9*"}, err: apierr.PartitionNotFound},
+		{row: "unknown column", texts: []string{"hr=1"}, err: apierr.BadPartition},
+		{row: "bad query", texts: []string{"/*query*/ dt >"}, err: apierr.BadPartition},
+		{row: "blank", texts: []string{" "}, err: apierr.BadPartition},
+		{row: "both ways", texts: []string{"dt=*"}, given: map[string]string{"dt": "0000"}, err: apierr.BadArgument},
+		{row: "bad reference", given: map[string]string{"hr": "0000"}, err: apierr.BadPartition},
+	} {
+		t.Run(c.row, func(t *testing.T) {
+			s, _, err := e.CreateSession(t.Context(), Spec{Table: f.info.Name, Partitions: c.texts, Partition: c.given}, "")
+			if c.err != 0 {
+				if !apierr.Is(err, c.err) {
+					t.Errorf("%v, want %v", err, c.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range s.Partitions {
+				got = append(got, p.Spec.String())
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("partitions %v, want %v", got, c.want)
+			}
+		})
+	}
+	plain := newFake(t, 1)
+	_, _, err := newEngine(t, plain).CreateSession(t.Context(), Spec{Table: plain.info.Name, Partitions: []string{"dt=1"}}, "")
+	if !apierr.Is(err, apierr.BadPartition) {
+		t.Errorf("partition of a table without: %v, want BAD_PARTITION", err)
+	}
+}
+
+func TestTR_34_partitions_are_read_in_the_given_order(t *testing.T) {
+	f := newFake(t, 2, 3, 1) // ids 0 1 | 2 3 4 | 5
+	e := newEngine(t, f)
+	var c collector
+	req := RowsRequest{Spec: &Spec{Table: f.info.Name, Partitions: []string{"dt=0002", "dt=0000"}}, Options: rowsOptions()}
+	if err := e.Rows(t.Context(), req, &c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int64{5, 0, 1}, c.ids(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTableAlteredUnderTheCallIsNoticed(t *testing.T) {
 	f := newFake(t, 1)
 	other := f.info.Schema

@@ -11,9 +11,11 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(program(os.Args[1:])) }
+
+// program carries out one command line; SIGINT and SIGTERM end it in order.
+func program(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:])
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, args)
 }

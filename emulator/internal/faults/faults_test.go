@@ -6,17 +6,31 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sluice-io/sluice/emulator/internal/faults"
 )
 
+func effectsOf(state func() (int, string)) int {
+	n, _ := state()
+	return n
+}
+
 func TestActions(t *testing.T) {
 	var act faults.Action
+	var mu sync.Mutex // guards what follows
 	var effects int
 	var seen string
+	state := func() (int, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		return effects, seen
+	}
 	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
 		seen = string(b)
 		if err != nil {
 			seen += "|" + err.Error()
@@ -39,20 +53,22 @@ func TestActions(t *testing.T) {
 		b, err := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(b), err
 	}
-	if code, body, err := do(); code != 200 || len(body) != 100 || err != nil || effects != 1 {
-		t.Errorf("pass: %d, %d bytes, %v, %d effects", code, len(body), err, effects)
+	if code, body, err := do(); code != 200 || len(body) != 100 || err != nil || effectsOf(state) != 1 {
+		t.Errorf("pass: %d, %d bytes, %v, %d effects", code, len(body), err, effectsOf(state))
 	}
 	act = faults.Action{Refuse: &faults.Refusal{Status: 429, Code: "SlotExceeded", Message: "wait"}}
-	if code, body, err := do(); code != 429 || !strings.Contains(body, `"Code":"SlotExceeded"`) || err != nil || effects != 1 {
-		t.Errorf("refuse: %d, %s, %v, %d effects", code, body, err, effects)
+	if code, body, err := do(); code != 429 || !strings.Contains(body, `"Code":"SlotExceeded"`) || err != nil || effectsOf(state) != 1 {
+		t.Errorf("refuse: %d, %s, %v, %d effects", code, body, err, effectsOf(state))
 	}
 	act = faults.Action{CutRequestAt: 4}
-	if _, _, err := do(); err == nil || seen != "0123|unexpected EOF" {
-		t.Errorf("cut request: %v, handler saw %q", err, seen)
+	_, _, err := do()
+	if _, got := state(); err == nil || got != "0123|unexpected EOF" {
+		t.Errorf("cut request: %v, handler saw %q", err, got)
 	}
 	act = faults.Action{DropReply: true}
-	if _, _, err := do(); err == nil || effects != 3 || seen != "0123456789" {
-		t.Errorf("drop reply: %v, %d effects, %q", err, effects, seen)
+	_, _, err = do()
+	if n, got := state(); err == nil || n != 3 || got != "0123456789" {
+		t.Errorf("drop reply: %v, %d effects, %q", err, n, got)
 	}
 	act = faults.Action{CutReplyAt: 30}
 	if code, body, err := do(); code != 200 || len(body) != 30 || !errors.Is(err, io.ErrUnexpectedEOF) {

@@ -85,7 +85,7 @@ type Server struct {
 
 	gate  *gate           // the requests that run
 	loops sync.WaitGroup  // the accept loop and the expiry loop
-	base  context.Context // ends with Close; the parent of every request's
+	base  context.Context //nolint:containedctx // The server's life: ends with Close, the parent of every request's.
 	stop  context.CancelFunc
 
 	startOnce, closeOnce sync.Once
@@ -116,7 +116,7 @@ func New(opt Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s.wire()
-	if s.listener, err = net.Listen("tcp", s.opt.Listen); err != nil {
+	if s.listener, err = new(net.ListenConfig).Listen(s.base, "tcp", s.opt.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return s, nil
@@ -207,7 +207,7 @@ func (s *Server) expire() {
 			return
 		case <-tick.C:
 			if n, err := s.store.ExpireUploads(); err != nil || n > 0 {
-				s.log.InfoContext(s.base, "expired upload sessions", "sessions", n, "err", err)
+				s.log.LogAttrs(s.base, slog.LevelInfo, "expired upload sessions", slog.Int("sessions", n), slog.Any("err", err))
 			}
 		}
 	}

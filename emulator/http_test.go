@@ -96,10 +96,13 @@ func TestHTTP_status_codes(t *testing.T) {
 			continue
 		}
 		var e struct {
-			XMLName                          xml.Name `xml:"Error"`
-			Code, Message, RequestId, HostId string
+			XMLName   xml.Name `xml:"Error"`
+			Code      string   `xml:"Code"`
+			Message   string   `xml:"Message"`
+			RequestID string   `xml:"RequestId"`
+			HostID    string   `xml:"HostId"`
 		}
-		if err := xml.Unmarshal([]byte(body), &e); err != nil || e.Code != tt.code || e.Message == "" || e.RequestId == "" || e.HostId == "" {
+		if err := xml.Unmarshal([]byte(body), &e); err != nil || e.Code != tt.code || e.Message == "" || e.RequestID == "" || e.HostID == "" {
 			t.Errorf("%s %s = %s (%v), want code %s and all four children", tt.method, tt.target, body, err, tt.code)
 		}
 	}
@@ -112,8 +115,8 @@ func TestHTTP_tunnel_paths_answer_json_errors(t *testing.T) {
 		"/projects/q/tables/t/streams", "/projects/q/instances/i?downloads", "/projects/q/instances/i?downloadid=d&data",
 	} {
 		status, _, body := raw(t, s, "POST", target, "")
-		var e struct{ Code, Message, RequestId string }
-		if err := json.Unmarshal([]byte(body), &e); err != nil || e.Code != "NoSuchProject" || e.Message == "" || e.RequestId == "" || !strings.Contains(status, "404") {
+		var e map[string]string
+		if err := json.Unmarshal([]byte(body), &e); err != nil || e["Code"] != "NoSuchProject" || e["Message"] == "" || e["RequestId"] == "" || !strings.Contains(status, "404") {
 			t.Errorf("POST %s = %s %s (%v), want a JSON error NoSuchProject", target, status, body, err)
 		}
 	}
@@ -197,7 +200,9 @@ func TestHTTP_table_json_has_what_clients_index(t *testing.T) {
 	s := start(t, emulator.Options{})
 	raw(t, s, "POST", "/api/projects/p/instances", submit("create table t (id bigint not null, `D` decimal(10,2) default 1, primary key (id)) partitioned by (pt string) tblproperties ('transactional'='true')"))
 	_, headers, body := raw(t, s, "GET", "/api/projects/p/tables/t?extended", "")
-	var table struct{ Schema string }
+	var table struct {
+		Schema string `xml:"Schema"`
+	}
 	must(t, xml.Unmarshal([]byte(body), &table))
 	var got map[string]any
 	must(t, json.Unmarshal([]byte(table.Schema), &got))

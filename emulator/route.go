@@ -34,8 +34,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header()[requestID] = []string{id}
 	seen := &watcher{ResponseWriter: w, status: http.StatusOK}
+	ctx := r.Context()
 	defer func() {
-		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		s.log.LogAttrs(ctx, slog.LevelInfo, "request",
 			slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.String("query", r.URL.RawQuery), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
 			slog.Duration("elapsed", time.Since(start)))
@@ -71,6 +72,11 @@ func (w *watcher) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// requestIDOf is the id of the request that w answers; empty if nobody will see the answer.
+func requestIDOf(w http.ResponseWriter) string {
+	return strings.Join(map[string][]string(w.Header())[requestID], "")
+}
+
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/healthz" {
 		_, _ = w.Write([]byte("ok\n"))
@@ -104,8 +110,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 
 // restError gives an error of package auth the type that the answers are made from.
 func restError(err error) error {
-	var e *auth.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*auth.Error](err); ok {
 		return &rest.Error{Status: e.Status, Code: e.Code, Message: e.Message}
 	}
 	return err
@@ -168,5 +173,6 @@ func writeTunnelError(w http.ResponseWriter, _ *http.Request, err error) {
 	errors.As(err, &answer)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(answer.Status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"Code": answer.Code, "Message": answer.Message, "RequestId": strings.Join(w.Header()[requestID], "")})
+	//nolint:errchkjson // Strings only; the client may be gone.
+	_ = json.NewEncoder(w).Encode(map[string]string{"Code": answer.Code, "Message": answer.Message, "RequestId": requestIDOf(w)})
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aliyun/aliyun-odps-go-sdk/arrow/memory"
 	"github.com/aliyun/aliyun-odps-go-sdk/odps"
 	"github.com/aliyun/aliyun-odps-go-sdk/odps/data"
+	"github.com/aliyun/aliyun-odps-go-sdk/odps/datatype"
+	"github.com/aliyun/aliyun-odps-go-sdk/odps/tableschema"
 	"github.com/aliyun/aliyun-odps-go-sdk/odps/tunnel"
 	"github.com/google/go-cmp/cmp"
 
@@ -160,5 +162,61 @@ func TestGoSDK_instance_tunnel_refuses_what_selected_nothing(t *testing.T) {
 	_, err = tunnel.NewTunnel(c).CreateInstanceResultDownloadSession("p1", "none")
 	if err == nil || !contains(err, "NoSuchObject") {
 		t.Errorf("session for no instance = %v, want NoSuchObject", err)
+	}
+}
+
+func TestGoSDK_alter_table(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	create(t, c, "create table t (id bigint, gone string)")
+	tun := tunnel.NewTunnel(c)
+	write := func(row data.Record) {
+		up, err := tun.CreateUploadSession("p1", "t")
+		must(t, err)
+		w, err := up.OpenRecordWriter(0)
+		must(t, err)
+		must(t, w.Write(row))
+		must(t, w.Close())
+		must(t, up.Commit([]int{0}))
+	}
+	write(data.Record{data.BigInt(1), data.String("x")})
+	table := c.Table("t")
+	must(t, table.AddColumns([]tableschema.Column{{Name: "added", Type: datatype.DoubleType, Comment: "new"}}, false))
+	must(t, table.AddColumns([]tableschema.Column{{Name: "added", Type: datatype.DoubleType}}, true))
+	must(t, table.DropColumns([]string{"gone"}))
+	must(t, table.ChangeColumnName("id", "key"))
+	must(t, table.AlterColumnType("key", datatype.BigIntType))
+	must(t, table.SetLifeCycle(9))
+	must(t, table.ChangeComment("it's"))
+	must(t, table.ChangeOwner("me"))
+	must(t, table.Touch())
+	write(data.Record{data.BigInt(2), data.Double(0.5)})
+	must(t, table.Rename("u"))
+	if ok, err := c.Table("t").Exists(); ok || err != nil {
+		t.Errorf("the old name exists: %v, %v", ok, err)
+	}
+	renamed := c.Table("u")
+	must(t, renamed.Load())
+	if renamed.LifeCycle() != 9 || renamed.Comment() != "it's" || renamed.RecordNum() != 2 {
+		t.Errorf("table = lifecycle %d, comment %q, %d records", renamed.LifeCycle(), renamed.Comment(), renamed.RecordNum())
+	}
+	down, err := tun.CreateDownloadSession("p1", "u")
+	must(t, err)
+	got := records(t, func() (*tunnel.RecordProtocReader, error) {
+		return down.OpenRecordReader(0, 2, []string{"key", "added"})
+	})
+	if diff := cmp.Diff([]string{"|1|NULL", "|2|5.000000E-01"}, got); diff != "" {
+		t.Error(diff)
+	}
+	for name, change := range map[string]func() error{
+		"add a column that is there": func() error {
+			return renamed.AddColumns([]tableschema.Column{{Name: "key", Type: datatype.BigIntType}}, false)
+		},
+		"drop one that is not":   func() error { return renamed.DropColumns([]string{"gone"}) },
+		"change a type":          func() error { return renamed.AlterColumnType("key", datatype.StringType) },
+		"rename to a taken name": func() error { return renamed.ChangeColumnName("key", "added") },
+	} {
+		if err := change(); err == nil || !contains(err, "ODPS-0130071") {
+			t.Errorf("%s = %v, want ODPS-0130071", name, err)
+		}
 	}
 }

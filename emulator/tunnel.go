@@ -41,8 +41,7 @@ func (r results) InstanceResult(_ context.Context, project, id string) (*tunnel.
 
 // tunnelError gives an error of the REST half the form of the tunnel's.
 func tunnelError(err error) error {
-	var e *rest.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*rest.Error](err); ok {
 		return &tunnel.Error{Status: e.Status, Code: e.Code, Message: e.Message}
 	}
 	return err

@@ -434,35 +434,6 @@ func (p *parser) specs(firstWord string) ([]Spec, error) {
 	}
 }
 
-func (p *parser) alter() (Statement, error) {
-	if err := p.expect("ALTER"); err != nil {
-		return nil, err
-	}
-	if !p.tok.Is("TABLE") {
-		return nil, p.unsupportedKind("ALTER")
-	}
-	if err := p.advance(); err != nil {
-		return nil, err
-	}
-	table, err := p.tableName()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case p.tok.Is("ADDPARTITION"):
-		specs, err := p.specs("ADDPARTITION")
-		return &AddPartitions{Table: table, Specs: specs}, err
-	case p.tok.Is("ADD"):
-		return p.addPartitions(table)
-	case p.tok.Is("DROP"):
-		return p.dropPartitions(table)
-	case p.tok.Kind == Ident:
-		return nil, p.unsupported("ALTER TABLE … " + strings.ToUpper(p.tok.Text))
-	default:
-		return nil, p.unexpected("'ADD' or 'DROP'")
-	}
-}
-
 func (p *parser) addPartitions(table Name) (Statement, error) {
 	s := &AddPartitions{Table: table}
 	err := p.partitionChange("ADD", &s.IfNotExists, &s.Specs, "IF", "NOT", "EXISTS")
@@ -476,9 +447,6 @@ func (p *parser) dropPartitions(table Name) (Statement, error) {
 }
 
 func (p *parser) partitionChange(verb string, lenient *bool, specs *[]Spec, words ...string) error {
-	if err := p.advance(); err != nil {
-		return err
-	}
 	var err error
 	if *lenient, err = p.accept(words...); err != nil {
 		return err

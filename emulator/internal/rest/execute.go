@@ -63,6 +63,8 @@ func (x *executor) run(ctx context.Context, j *job) (*Result, error) {
 		return nil, x.dropPartitions(j, s)
 	case *ddl.Truncate:
 		return nil, x.truncate(j, s)
+	case *ddl.AlterTable:
+		return nil, x.alterTable(j, s)
 	default:
 		return nil, fmt.Errorf("statement %T is not known", s)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ type Instances struct {
 	now   func() time.Time
 	slots *semaphore.Weighted
 	wg    sync.WaitGroup
-	base  context.Context // ends with Close; the parent of every task's
+	base  context.Context //nolint:containedctx // The registry's life: ends with Close, the parent of every task's.
 	stop  context.CancelFunc
 
 	mu     sync.Mutex
@@ -173,9 +174,7 @@ func isQuery(script *ddl.Script) bool {
 // settings joins those of the submission with those of the script.
 func settings(task Task, script *ddl.Script) map[string]string {
 	out := map[string]string{}
-	for k, v := range task.Settings {
-		out[k] = v
-	}
+	maps.Copy(out, task.Settings)
 	for _, s := range script.Settings {
 		out[s.Key] = s.Value
 	}
@@ -229,7 +228,7 @@ func (m *Instances) forget() {
 		delete(m.byUUID, i.Project+"\x00"+i.Task.UUID)
 		if i.Result != nil {
 			if err := i.Result.remove(); err != nil {
-				m.log.Warn("remove a result", "instance", i.ID, "err", err)
+				m.log.LogAttrs(m.base, slog.LevelWarn, "remove a result", slog.String("instance", i.ID), slog.Any("err", err))
 			}
 		}
 	}

@@ -51,8 +51,7 @@ var causes = []struct {
 
 // asError turns any error into an answer.
 func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	for _, c := range causes {
@@ -107,7 +106,7 @@ func writeXML(w http.ResponseWriter, status int, v any) {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // Maps of ours; the client may be gone.
 }
 
 func writeText(w http.ResponseWriter, text string) {

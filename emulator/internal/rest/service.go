@@ -41,7 +41,7 @@ func New(opt Options) *Service {
 
 // ServeHTTP answers one request. The path must not carry the mount prefix any more.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := s.route(w, r); err != nil {
+	if err := s.route(w, r); err != nil { //nolint:contextcheck // The request carries its context.
 		WriteError(w, r, err)
 	}
 }

@@ -105,7 +105,7 @@ func fromDuck(data arrow.ArrayData, t types.Type) (arrow.ArrayData, error) {
 	case types.Timestamp, types.TimestampNTZ:
 		return splitTimestamp(data, target)
 	case types.IntervalYearMonth:
-		return yearMonths(data, target)
+		return yearMonths(data), nil
 	case types.IntervalDayTime:
 		if data.DataType().ID() == arrow.INTERVAL_MONTH_DAY_NANO {
 			return dayTimes(data, target)
@@ -284,7 +284,7 @@ func secNano(arr arrow.Array, target arrow.DataType, value func(i int) (int64, i
 	return out.Data(), nil
 }
 
-func yearMonths(data arrow.ArrayData, target arrow.DataType) (arrow.ArrayData, error) {
+func yearMonths(data arrow.ArrayData) arrow.ArrayData {
 	s := array.NewStructData(data)
 	defer s.Release()
 	months := s.Field(0).(*array.Int32)
@@ -300,7 +300,7 @@ func yearMonths(data arrow.ArrayData, target arrow.DataType) (arrow.ArrayData, e
 	out := b.NewMonthIntervalArray()
 	defer out.Release()
 	out.Data().Retain()
-	return out.Data(), nil
+	return out.Data()
 }
 
 func narrowDecimal(data arrow.ArrayData, target arrow.DataType) (arrow.ArrayData, error) {

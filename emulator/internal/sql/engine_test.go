@@ -63,7 +63,7 @@ func table(t *testing.T, columns string, batches ...string) fakeTable {
 	t.Helper()
 	var out fakeTable
 	var fields []arrow.Field
-	for _, def := range strings.Split(columns, ";") {
+	for def := range strings.SplitSeq(columns, ";") {
 		name, text, _ := strings.Cut(strings.TrimSpace(def), " ")
 		typ, err := types.Parse(text)
 		if err != nil {
@@ -215,6 +215,7 @@ func TestQuery_refuses(t *testing.T) {
 // everyType has a column of each type, a row of values, a row of NULLs and a row of
 // extremes.
 func everyType(t *testing.T) fakeTable {
+	t.Helper()
 	return table(t, `b boolean;i1 tinyint;i2 smallint;i4 int;i8 bigint;f float;d double;dc decimal(10,2);dw decimal(38,18);dp decimal;
 		s string;c char(4);v varchar(4);y binary;j json;dt date;tm datetime;ts timestamp;tz timestamp_ntz;dy interval_day_time;ym interval_year_month;
 		l array<timestamp>;m map<string,array<bigint>>;st struct<a:bigint,b:decimal(5,1),c:interval_day_time,`+"`D e`"+`:timestamp_ntz>`,

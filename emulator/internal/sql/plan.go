@@ -51,11 +51,13 @@ var tableFunctions = map[string]bool{"range": true, "generate_series": true, "un
 // parsePlan reads the JSON form of a syntax tree as DuckDB serialises it.
 func parsePlan(text string, tree []byte) (*plan, error) {
 	var doc struct {
-		Error        bool
+		Error        bool   `json:"error"`
 		ErrorType    string `json:"error_type"`
 		ErrorMessage string `json:"error_message"`
-		Position     string
-		Statements   []struct{ Node map[string]any }
+		Position     string `json:"position"`
+		Statements   []struct {
+			Node map[string]any `json:"node"`
+		} `json:"statements"`
 	}
 	dec := json.NewDecoder(bytes.NewReader(tree))
 	dec.UseNumber()

@@ -224,25 +224,42 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.Close())
 }
 
-// shutdown ends all calls: politely, and after Grace by force.
+// shutdown ends all calls. While writers leave, the server still listens: who opens is told to go elsewhere, who asks
+// for a run is answered. Then calls under way may end, and what is left after Grace is cut.
 func (s *Server) shutdown() {
 	s.setHealth(healthpb.HealthCheckResponse_NOT_SERVING)
-	s.rpc.Drain(s.cfg.Grace)
+	timeout := time.NewTimer(s.cfg.Grace)
+	defer timeout.Stop()
 	stopped := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(stopped)
-	}()
-	timer := time.NewTimer(s.cfg.Grace)
+	stop := func() { s.grpc.GracefulStop(); close(stopped) }
+	select {
+	case <-s.rpc.Drain(s.cfg.Grace):
+		go stop()
+		select {
+		case <-stopped:
+		case <-timeout.C:
+			s.cut(stopped)
+		}
+	case <-timeout.C:
+		go stop()
+		s.cut(stopped)
+	}
+	s.rpc.Wait()
+}
+
+// lastWords is how long the statuses of calls that were cut may take to reach their clients.
+const lastWords = time.Second
+
+func (s *Server) cut(stopped <-chan struct{}) {
+	s.rpc.Cut()
+	timer := time.NewTimer(lastWords)
 	defer timer.Stop()
 	select {
 	case <-stopped:
 	case <-timer.C:
-		s.rpc.Cut()
 		s.grpc.Stop()
 		<-stopped
 	}
-	s.rpc.Wait()
 }
 
 // Close gives everything back without serving. After Run it does nothing.

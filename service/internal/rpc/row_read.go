@@ -60,7 +60,7 @@ func (s *rowServer) ReadRows(req *sluicev1.ReadRowsRequest, stream grpc.ServerSt
 	if err != nil {
 		return err
 	}
-	return s.reads.Rows(stream.Context(), rows, &readSink{stream: stream})
+	return s.reads.Rows(stream.Context(), rows, &readSink{stream: stream, streams: s.streams, now: s.now})
 }
 
 func (s *rowServer) rowsRequest(req *sluicev1.ReadRowsRequest) (read.RowsRequest, error) {
@@ -203,7 +203,10 @@ func sessionProto(s *read.Session) *sluicev1.ReadSession {
 
 // readSink turns what a read yields into messages of the stream. The payload goes out by reference.
 type readSink struct {
-	stream grpc.ServerStreamingServer[sluicev1.ReadRowsResponse]
+	stream  grpc.ServerStreamingServer[sluicev1.ReadRowsResponse]
+	streams *streams
+	now     func() time.Time
+	told    bool // go_away was sent
 }
 
 func (k *readSink) Opened(o *read.Opened) error {
@@ -223,6 +226,16 @@ func (k *readSink) Send(m *read.Message) error {
 	}
 	if m.Wait != nil {
 		msg.Wait = waitProto(sluicev1.WaitHolder(m.Wait.Reason), m.Wait.Waited, 0, m.Wait.Message)
+	}
+	goAway, err := k.streams.farewell(k.now())
+	if err != nil {
+		if m.Out != nil {
+			m.Out.Release()
+		}
+		return err
+	}
+	if goAway != nil && !k.told {
+		msg.GoAway, k.told = goAway, true
 	}
 	if m.Out == nil {
 		return k.stream.Send(msg)

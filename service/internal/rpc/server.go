@@ -11,8 +11,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
+	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/read"
 	"github.com/sluice-io/sluice/service/internal/write"
 )
@@ -97,8 +99,11 @@ func checkAccess(service string) error {
 	return nil
 }
 
-// Drain refuses new writers and tells all streams to go away; Cut ends those that did not.
-func (s *Server) Drain(left time.Duration) { s.rows.streams.drain(left, s.rows.log) }
+// Drain refuses new writers and tells all streams to go away; Cut ends those that did not. The channel is closed when
+// no writer is left.
+func (s *Server) Drain(left time.Duration) <-chan struct{} {
+	return s.rows.streams.drain(s.rows.now(), left, s.rows.log)
+}
 
 // Cut ends all streams that are still open with DRAINING.
 func (s *Server) Cut() { s.rows.streams.cut(s.rows.log) }
@@ -111,11 +116,16 @@ type streams struct {
 	mu   sync.Mutex
 	open map[*sliceStream]struct{} // guarded by mu
 	gone bool                      // guarded by mu: the server drains
+	over bool                      // guarded by mu: the time to leave is up
+	ends time.Time                 // guarded by mu: when it is up
 
+	empty    chan struct{}  // closed when the server drains and no stream is left
 	goodbyes sync.WaitGroup // go_away messages under way
 }
 
-func newStreams() *streams { return &streams{open: make(map[*sliceStream]struct{})} }
+func newStreams() *streams {
+	return &streams{open: make(map[*sliceStream]struct{}), empty: make(chan struct{})}
+}
 
 // add registers a stream; it says whether the server drains already.
 func (s *streams) add(c *sliceStream) (draining bool) {
@@ -129,12 +139,41 @@ func (s *streams) remove(c *sliceStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, c)
+	if s.gone && len(s.open) == 0 {
+		s.closeEmpty()
+	}
+}
+
+// closeEmpty is called with mu held, perhaps more than once: a stream may come and be refused after the last one left.
+func (s *streams) closeEmpty() {
+	select {
+	case <-s.empty:
+	default:
+		close(s.empty)
+	}
 }
 
 func (s *streams) draining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.gone
+}
+
+// farewell says what a read stream tells its client: nothing, to go within the time left, or that it is cut.
+func (s *streams) farewell(now time.Time) (*sluicev1.GoAway, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.over:
+		return nil, apierr.New(apierr.Draining, "this replica is shutting down: go on at another one")
+	case s.gone:
+		return goAwayProto(max(s.ends.Sub(now), 0)), nil
+	}
+	return nil, nil //nolint:nilnil // nothing to say
+}
+
+func goAwayProto(left time.Duration) *sluicev1.GoAway {
+	return &sluicev1.GoAway{TimeLeft: durationpb.New(left), Message: "this replica is shutting down"}
 }
 
 func (s *streams) list() []*sliceStream {
@@ -148,9 +187,12 @@ func (s *streams) list() []*sliceStream {
 }
 
 // drain says go_away to every stream, each from its own goroutine: a client that does not read must not hold up others.
-func (s *streams) drain(left time.Duration, log *slog.Logger) {
+func (s *streams) drain(now time.Time, left time.Duration, log *slog.Logger) <-chan struct{} {
 	s.mu.Lock()
-	s.gone = true
+	s.gone, s.ends = true, now.Add(left)
+	if len(s.open) == 0 {
+		s.closeEmpty()
+	}
 	s.mu.Unlock()
 	for _, c := range s.list() {
 		s.goodbyes.Go(func() {
@@ -159,9 +201,13 @@ func (s *streams) drain(left time.Duration, log *slog.Logger) {
 			}
 		})
 	}
+	return s.empty
 }
 
 func (s *streams) cut(log *slog.Logger) {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	for _, c := range s.list() {
 		if err := c.drained(); err != nil {
 			log.Warn("stream not ended", slog.String("err", err.Error()))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 	"github.com/sluice-io/sluice/internal/zerocopy"
@@ -451,7 +450,7 @@ func (c *sliceStream) close(err error) {
 // goAway tells the client to continue elsewhere.
 func (c *sliceStream) goAway(left time.Duration) error {
 	return c.send(&sluicev1.WriteRowsResponse{Message: &sluicev1.WriteRowsResponse_GoAway{
-		GoAway: &sluicev1.GoAway{TimeLeft: durationpb.New(left), Message: "this replica is shutting down"},
+		GoAway: goAwayProto(left),
 	}})
 }
 

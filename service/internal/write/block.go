@@ -61,7 +61,7 @@ type block struct {
 	bytes  int64
 	sum    uint32    // CRC-32C over the CRCs of its batches
 	since  time.Time // when its first row came
-	fed    time.Time // when its last row came
+	fed    time.Time // when its last row came; guarded by Writer.mu
 	slots  *flow.Slots
 	// cancel ends the PUT's context.
 	cancel context.CancelCauseFunc

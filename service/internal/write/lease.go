@@ -27,11 +27,23 @@ func (w *Writer) nextLook(now time.Time) time.Time {
 	if !w.lost {
 		at = w.leaseEnd(now)
 	}
+	if cut := w.cutDue(); !cut.IsZero() && w.err == nil {
+		at = earlier(at, cut)
+	}
+	return at
+}
+
+// cutDue is when the rows in hand leave because no more come or because they are old; zero = never. mu is held.
+func (w *Writer) cutDue() time.Time {
+	var at time.Time
 	if w.block != nil {
-		at = earlier(at, w.block.fed.Add(w.blockIdle()))
+		at = w.block.fed.Add(w.blockIdle())
 	}
 	if since, ok := w.oldest(); ok {
 		at = earlier(at, since.Add(w.e.blockAge()))
+	}
+	if !at.IsZero() && at.Before(w.patience) {
+		return w.patience
 	}
 	return at
 }
@@ -67,11 +79,9 @@ func (e *Engine) blockAge() time.Duration {
 func (w *Writer) tick(ctx context.Context) {
 	now := time.Now()
 	w.mu.Lock()
-	dead := w.err != nil || w.gone
 	expired := !w.gone && !w.lost && !w.leaseEnd(now).After(now)
-	cut := !dead && w.block != nil && !w.block.fed.Add(w.blockIdle()).After(now)
-	since, aged := w.oldest()
-	cut = cut || !dead && aged && !since.Add(w.e.blockAge()).After(now)
+	due := w.cutDue()
+	cut := w.err == nil && !w.gone && !due.IsZero() && !due.After(now)
 	w.mu.Unlock()
 	if expired {
 		w.e.background(ctx, w.expire)
@@ -88,11 +98,7 @@ func (w *Writer) tick(ctx context.Context) {
 func (w *Writer) cutIdle(ctx context.Context) {
 	defer w.schedule()
 	if !w.step.TryLock() {
-		w.mu.Lock()
-		if w.block == nil {
-			w.gatheredSince = time.Now()
-		}
-		w.mu.Unlock()
+		w.bePatient(time.Second) // rows are moving right now
 		return
 	}
 	defer w.step.Unlock()
@@ -101,14 +107,18 @@ func (w *Writer) cutIdle(ctx context.Context) {
 	}
 	err := w.cut(ctx, false)
 	if apierr.Is(err, apierr.TooManyBlocks) {
-		w.mu.Lock()
-		w.gatheredSince = time.Now() // they wait for the seal
-		w.mu.Unlock()
+		w.bePatient(w.e.cfg.Limits.BlockAge) // they wait for the seal
 		return
 	}
 	if err != nil && ctx.Err() == nil {
 		w.fail(err)
 	}
+}
+
+func (w *Writer) bePatient(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.patience = time.Now().Add(d)
 }
 
 // expire makes the slice takeable: the hold record goes, nothing else changes. The writer may go on as long as nobody

@@ -61,6 +61,7 @@ type Writer struct {
 	detached      bool                    // guarded by mu
 	joined        bool                    // counted in the budget; guarded by mu
 	lost          bool                    // the ledger has no hold record for it; guarded by mu
+	patience      time.Time               // no block is cut for idleness or age before; guarded by mu
 	gone          bool                    // sealed, aborted, or another hold is newer: its lease is over; guarded by mu
 	busy          int                     // calls under way: the lease stands still; guarded by mu
 	seen          time.Time               // last sign of life; guarded by mu
@@ -368,7 +369,9 @@ func (w *Writer) take(ctx context.Context, c *batch.Checked, crc uint32) error {
 			return orError(context.Cause(ctx), putFailed(err))
 		}
 		open.add(rows, bytes, crc)
+		w.mu.Lock()
 		open.fed = time.Now()
+		w.mu.Unlock()
 		w.accept(rows, bytes, crc)
 	} else if err := w.gather(ctx, c, crc); err != nil {
 		return err

@@ -46,6 +46,7 @@ func TestFaultKillsOfTheWholeProcess(t *testing.T) {
 }
 
 func killRound(t *testing.T, p *process, seed uint64) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	c, err := client.Dial(ctx, p.grpc)

@@ -76,7 +76,7 @@ func (s *Server) build() error {
 	if err := s.buildGRPC(); err != nil {
 		return err
 	}
-	s.listener, err = net.Listen("tcp", s.cfg.Listen)
+	s.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -167,7 +167,6 @@ func (s *Server) buildGRPC() error {
 		grpc.MaxSendMsgSize(limits.Batch.MaxMessageBytes+limits.TransportMargin),
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
-		grpc.SharedWriteBuffer(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveTime, Timeout: keepaliveWait}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: clientPingFloor, PermitWithoutStream: true}),
 	)
@@ -218,7 +217,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.shutdown()
+	s.shutdown() //nolint:contextcheck // the context that Run was given has ended
 	stopEngine()
 	tasks.Wait()
 	return errors.Join(err, s.Close())
@@ -273,8 +272,8 @@ func (s *Server) Close() error {
 				s.closeErr = errors.Join(s.closeErr, fmt.Errorf("close listener: %w", err))
 			}
 		}
-		for i := len(s.closers) - 1; i >= 0; i-- {
-			s.closeErr = errors.Join(s.closeErr, s.closers[i].Close())
+		for _, c := range slices.Backward(s.closers) {
+			s.closeErr = errors.Join(s.closeErr, c.Close())
 		}
 	})
 	return s.closeErr

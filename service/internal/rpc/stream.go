@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -356,7 +357,7 @@ func (c *sliceStream) tick() {
 	if err := c.w.Err(); err != nil && c.waits.Load() {
 		st := apierr.From(err).OnStream().GRPCStatus()
 		if endErr := endStream(c.stream.Context(), st); endErr != nil {
-			c.srv.log.WarnContext(c.stream.Context(), "fenced stream lives until its next message", "err", endErr)
+			c.srv.log.WarnContext(c.stream.Context(), "fenced stream lives until its next message", slog.String("err", endErr.Error()))
 		}
 		return
 	}
@@ -438,7 +439,7 @@ func (c *sliceStream) close(err error) {
 		if err != nil {
 			// The sender may be stuck behind a client that does not read: the status frees it.
 			if endErr := endStream(c.stream.Context(), apierr.From(err).OnStream().GRPCStatus()); endErr != nil {
-				c.srv.log.WarnContext(c.stream.Context(), "stream waits for its client to read", "err", endErr)
+				c.srv.log.WarnContext(c.stream.Context(), "stream waits for its client to read", slog.String("err", endErr.Error()))
 			}
 		}
 		c.sendMu.Lock()

@@ -176,10 +176,10 @@ func (w *blockWriter) Close(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 	}
 	w.Abort()
-	if w.err == nil {
-		return w.receipt, nil // the reply won the race
+	if errors.Is(w.err, errAborted) {
+		return "", fmt.Errorf("%w: %w", ctx.Err(), w.err)
 	}
-	return "", fmt.Errorf("put block: %w", ctx.Err())
+	return w.receipt, w.err // what the request came to before the cut
 }
 
 // Abort implements write.BlockWriter: the connection is cut inside the body, so that no trailer can arrive any more

@@ -329,6 +329,20 @@ func TestBlock_close_gives_up_with_its_context(t *testing.T) {
 	if _, err := w.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, write.ErrNotSent) {
 		t.Errorf("Close = %v, want DeadlineExceeded", err)
 	}
+	// Nobody answers the dial: the PUT is given up before a byte left, and says so.
+	stuck := connect(t, serve(t, func(http.ResponseWriter, *http.Request) {}), nil)
+	gate := make(chan struct{})
+	t.Cleanup(func() { close(gate) })
+	stuck.data.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+		<-gate
+		return nil, net.ErrClosed
+	}
+	w = openBlock(t, stuck, batch.FormArrow)
+	ctx, cancel = newCancelled(t)
+	defer cancel()
+	if _, err := w.Close(ctx); !errors.Is(err, context.Canceled) || !errors.Is(err, write.ErrNotSent) {
+		t.Errorf("Close = %v, want Canceled and ErrNotSent", err)
+	}
 }
 
 func TestBlock_ends_with_the_context_of_its_opening(t *testing.T) {

@@ -82,6 +82,40 @@ func TestTable_errors(t *testing.T) {
 	}
 }
 
+func TestTable_kinds(t *testing.T) {
+	for text, want := range map[string]table.TableKind{
+		`"isVirtualView":true`: table.View, `"isVirtualView":true,"isMaterializedView":true`: table.MaterializedView,
+		`"isExternal":true`: table.External, `"isObjectTable":true`: table.External, `"isExternal":false`: table.Managed,
+	} {
+		c := connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `<Table><Schema>{"columns":[],"partitionKeys":[],%s,"Reserved":"not json"}</Schema></Table>`, text)
+		}), nil)
+		if info, err := c.Table(t.Context(), table.Name{Table: "t1"}); err != nil || info.Kind != want || info.Transactional {
+			t.Errorf("%s: %+v, %v, want kind %d", text, info, err, want)
+		}
+	}
+	for typ, want := range map[string]table.TableKind{"MATERIALIZED_VIEW": table.MaterializedView, "EXTERNAL_TABLE": table.External, "OBJECT_TABLE": table.External, "": table.Managed} {
+		if got := (tableJSON{}).kind(typ); got != want {
+			t.Errorf("kind(%q) = %d, want %d", typ, got, want)
+		}
+	}
+}
+
+func TestDefaults_are_literals(t *testing.T) {
+	for _, k := range []struct{ typ, text, want string }{
+		{"double", "-1.5e3", "-1.5e3"}, {"decimal(10,2)", "12.50", "12.50"}, {"double", "NaN", ""}, {"double", "0x1p4", ""}, {"double", "1 + 1", ""},
+		{"boolean", "False", "false"}, {"boolean", "1=1", ""}, {"int", "7", "7"}, {"int", "seven", ""}, {"date", "2024-01-02", "'2024-01-02'"}, {"array<int>", "x", ""},
+	} {
+		got, err := defaultSQL(table.Column{Name: "c", Type: table.MustParseType(k.typ), Default: &k.text})
+		if got != k.want || (err == nil) != (k.want != "") {
+			t.Errorf("default %q of %s = %q, %v, want %q", k.text, k.typ, got, err, k.want)
+		}
+	}
+	if got := quoteTable(table.Name{Project: "p", Schema: "s", Table: "t"}); got != "p.`s`.`t`" {
+		t.Errorf("quoteTable = %s", got)
+	}
+}
+
 func TestListTables_pages(t *testing.T) {
 	c := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		marker := ""

@@ -159,7 +159,7 @@ func (w *SegmentWriter) Chunk(n int64, crc uint32) {
 	if w.s.opt.Discard || n == 0 {
 		return
 	}
-	if k := len(w.blocks) - 1; k >= 0 && w.blocks[k].length < checksumBlock {
+	if k := len(w.blocks) - 1; k >= 0 && w.blocks[k].length < checksumBlock && n < 1<<31 { // lengths are stored in 32 bits
 		w.blocks[k].crc = wire.CombineCRC(w.blocks[k].crc, crc, n)
 		w.blocks[k].length += n
 		return

@@ -151,6 +151,11 @@ func TestGoSDK_select_through_the_instance_tunnel(t *testing.T) {
 	if session.RecordCount() != 11997 {
 		t.Errorf("RecordCount = %d, want 11997: more than the text holds", session.RecordCount())
 	}
+	results, err := i.GetResult()
+	must(t, err)
+	if n := strings.Count(results[0].Content(), "\n"); n != 10001 {
+		t.Errorf("the result's text has %d lines, want a head and 10000 rows", n)
+	}
 	var types []string
 	for _, column := range session.Schema().Columns {
 		types = append(types, column.Name+" "+column.Type.Name())

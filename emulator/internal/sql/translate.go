@@ -57,8 +57,9 @@ func word(source string, tokens []ddl.Token, i int) (text string, end int) {
 	}
 	switch {
 	case next.Is("<") && nestedType[strings.ToUpper(tok.Text)]:
-		if t, rest, err := types.ParsePrefix(source[tok.Start:]); err == nil {
-			return duckType(t), len(source) - len(rest)
+		window := source[tok.Start:min(len(source), tok.Start+maxTypeText)]
+		if t, rest, err := types.ParsePrefix(window); err == nil {
+			return duckType(t), tok.Start + len(window) - len(rest)
 		}
 	case next.Is("(") && !last.Is("AS") && tok.Is("ARRAY"):
 		return "list_value", tok.End
@@ -75,6 +76,10 @@ func word(source string, tokens []ddl.Token, i int) (text string, end int) {
 	}
 	return source[tok.Start:tok.End], tok.End
 }
+
+// maxTypeText bounds the text of a nested type in a query, so that many beginnings of types
+// cost no more than that each.
+const maxTypeText = 4096
 
 var nestedType = map[string]bool{"ARRAY": true, "MAP": true, "STRUCT": true}
 

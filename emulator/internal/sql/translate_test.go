@@ -1,6 +1,9 @@
 package sql
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestTranslate(t *testing.T) {
 	tests := map[string]struct{ in, want string }{
@@ -24,4 +27,20 @@ func TestTranslate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzTranslate proves that no text makes translate panic, and that what it refuses has a
+// place.
+func FuzzTranslate(f *testing.F) {
+	for _, s := range []string{
+		"select `a``b`, 'it\\'s', \"x\", 3L, 0.5BD, datetime '2024-01-01', cast(a as array<struct<b:int>>) from p.t", "array<", "map<string,", "map(", "cast(a as decimal)",
+		"struct<a:int", "timestamp '2024-01-01 00:00:00.1234567'", "'\x00'", "array<int>>>", "1e", "0x1F",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		if _, err := translate(source); err != nil && !strings.Contains(err.Error(), ":[") {
+			t.Errorf("translate(%q) = %v, want a place", source, err)
+		}
+	})
 }

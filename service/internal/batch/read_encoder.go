@@ -172,12 +172,11 @@ func (e *Encoder) Add(firstRow int64, c *Chunk, emit Emit) error {
 	if c.rows == 0 {
 		return nil
 	}
-	if e.passes(c) {
+	if msg, ok := e.whole(c); ok {
 		if err := e.Flush(emit); err != nil {
+			msg.Release()
 			return err
 		}
-		msg := c.msg
-		c.msg = Payload{}
 		return emit(&Out{Rows: c.rows, CRC32C: msg.CRC32C(), Arrow: msg})
 	}
 	vectors, err := c.view(&e.scratch)
@@ -189,6 +188,19 @@ func (e *Encoder) Add(firstRow int64, c *Chunk, emit Emit) error {
 		return e.addRows(firstRow, c, vectors, emit)
 	}
 	return e.addVectors(firstRow, c, vectors, emit)
+}
+
+// whole gives the chunk as one message by reference, its bytes untouched or behind new metadata, and takes its payload
+// over. ok is false when rows have to be copied.
+func (e *Encoder) whole(c *Chunk) (msg Payload, ok bool) {
+	if e.passes(c) {
+		msg, c.msg = c.msg, Payload{}
+		return msg, true
+	}
+	if e.identity || !e.gatherable(c) {
+		return msg, false
+	}
+	return e.gather(c)
 }
 
 // passes reports whether the chunk's bytes are what the client shall get: a message in the output's own layout, within

@@ -195,7 +195,7 @@ func TestAllOutputFormsAgree(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, uint64(rowLimit)))
 				cols := everyType()
 				narrow := opts.Format == OutArrow && opts.ArrowTimestamp == TimestampNanos
-				rows := randomRows(r, cols, 90, narrow)
+				rows := randomRows(r, cols, 60, narrow)
 				d := newDecoder(t, cols)
 				e := newEncoder(t, cols, straight(cols), opts)
 				outs := encode(t, e, recordChunk(t, mem, d, rows[:1]), recordChunk(t, mem, d, rows[1:40]), recordChunk(t, mem, d, rows[40:]))
@@ -210,11 +210,11 @@ func TestAllOutputFormsAgree(t *testing.T) {
 			t.Run("arrow "+opts.name(), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(2, uint64(rowLimit)))
 				cols := arrowTypes()
-				rows := randomRows(r, cols, 90, true)
+				rows := randomRows(r, cols, 60, true)
 				d := newDecoder(t, cols)
 				e := newEncoder(t, cols, straight(cols), opts)
 				var chunks []*Chunk
-				for _, part := range [][][]any{rows[:3], rows[3:4], rows[4:60], rows[60:]} {
+				for _, part := range [][][]any{rows[:3], rows[3:4], rows[4:45], rows[45:]} {
 					chunks = append(chunks, messageChunk(t, mem, d, part, 100+r.IntN(1000)))
 				}
 				want := rows
@@ -429,6 +429,53 @@ func TestColumnsAreReorderedAndPartitionValuesAdded(t *testing.T) {
 	}
 }
 
+// Large messages are put in order and joined by partition columns without a copy, whatever pieces they came in.
+func TestGatheredMessagesKeepTheirBuffers(t *testing.T) {
+	mem := memory.NewGoAllocator()
+	fetched := arrowTypes()
+	levels := []table.Column{{Name: "dt", Type: table.MustParseType("string")}, {Name: "hr", Type: table.MustParseType("smallint")}}
+	out := []OutColumn{{levels[0], PartitionColumn}}
+	for i := len(fetched) - 1; i > 0; i-- { // the first is left out
+		out = append(out, OutColumn{fetched[i], i})
+	}
+	out = append(out, OutColumn{levels[1], PartitionColumn})
+	rows := randomRows(rand.New(rand.NewPCG(21, 22)), fetched, 401, true)
+	want := make([][]any, len(rows))
+	for i, row := range rows {
+		want[i] = append(want[i], "2024")
+		for k := len(row) - 1; k > 0; k-- {
+			want[i] = append(want[i], row[k])
+		}
+		want[i] = append(want[i], int64(7))
+	}
+	d := newDecoder(t, fetched)
+	b := arrowBatch(mem, fetched, rows, TimestampNanos)
+	for _, piece := range []int{100, 1000, 1 << 30} {
+		e := newEncoder(t, fetched, out, OutOptions{})
+		if err := e.Start(table.Spec{{Column: "dt", Value: "2024"}, {Column: "hr", Value: "7"}}); err != nil {
+			t.Fatal(err)
+		}
+		released := 0
+		c, err := d.Message(NewPayload(func() { released++ }, arrowMessage(t, b, piece).Pieces()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !e.gatherable(c) {
+			t.Fatalf("a message of %d bytes is not gathered", c.msg.Len())
+		}
+		outs := encode(t, e, c)
+		if len(outs) != 1 || released != 0 {
+			t.Fatalf("%d messages, %d released before they were sent, want 1 and 0", len(outs), released)
+		}
+		if diff := rowsDiff(want, cells(t, mem, e, outs)); diff != "" {
+			t.Errorf("pieces of %d: %s", piece, diff)
+		}
+		if released != 1 {
+			t.Errorf("released %d times, want 1", released)
+		}
+	}
+}
+
 func TestPartitionColumnsAlone(t *testing.T) {
 	mem := memory.NewGoAllocator()
 	out := []OutColumn{{table.Column{Name: "dt", Type: table.MustParseType("string")}, PartitionColumn}}
@@ -438,8 +485,8 @@ func TestPartitionColumnsAlone(t *testing.T) {
 		if err := e.Start(table.Spec{{Column: "dt", Value: "2024"}}); err != nil {
 			t.Fatal(err)
 		}
-		got := cells(t, mem, e, encode(t, e, d.Constant(70_000), d.Constant(5)))
-		if len(got) != 70_005 || got[0][0] != "2024" || got[70_004][0] != "2024" {
+		got := cells(t, mem, e, encode(t, e, d.Constant(9_000), d.Constant(5)))
+		if len(got) != 9_005 || got[0][0] != "2024" || got[9_004][0] != "2024" {
 			t.Errorf("%s: %d rows", opts.name(), len(got))
 		}
 	}

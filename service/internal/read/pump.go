@@ -55,6 +55,9 @@ func (e *Engine) newPump(snap *snapshot, segments []segment, rows int64, req *Ro
 	}
 	p := &pump{engine: e, snap: snap, segments: segments, sink: sink, enc: enc, sent: req.SkipRows, want: req.SkipRows + rows}
 	p.deliver = p.send
+	if len(segments) > 0 { // what a sign of life before the first row says
+		p.next, p.part = segments[0].base+segments[0].rows.Start, segments[0].part
+	}
 	p.reader = &reader{
 		engine: e, snap: snap, segments: segments, dec: dec, out: make(chan item, readAhead),
 		form: batch.FetchForm(fetch, req.Options),

@@ -56,6 +56,7 @@ type fakeServer struct {
 	opens      []*sluicev1.SliceOpen
 	batches    []*sluicev1.RowBatch // as received, payload put back
 	peak       int                  // most rows held undurable
+	arrows     [][]byte             // Arrow batches taken, each as a stream of its own
 }
 
 // script says what goes wrong on a stream; the zero value is a good one.
@@ -344,7 +345,9 @@ func (s *served) arrowIDs(b *sluicev1.RowBatch, payload []byte) ([]int64, error)
 	if def == nil {
 		return nil, errors.New("schema is not defined")
 	}
-	reader, err := ipc.NewReader(bytes.NewReader(append(slices.Clone(def.GetArrowSchema()), payload...)))
+	whole := append(slices.Clone(def.GetArrowSchema()), payload...)
+	s.f.arrows = append(s.f.arrows, whole)
+	reader, err := ipc.NewReader(bytes.NewReader(whole))
 	if err != nil {
 		return nil, err
 	}

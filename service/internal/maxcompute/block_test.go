@@ -103,7 +103,7 @@ func TestBlock_golden_body_and_request(t *testing.T) {
 }
 
 func TestBlock_many_batches_every_compression_and_form(t *testing.T) {
-	data := random(3 << 20)
+	data := random(1 << 20)
 	for _, form := range []batch.Form{batch.FormArrow, batch.FormRecord} {
 		for _, coding := range []Compression{CompressNone, CompressZstd, CompressSnappy, CompressDeflate, CompressLZ4} {
 			var s sink
@@ -112,7 +112,7 @@ func TestBlock_many_batches_every_compression_and_form(t *testing.T) {
 			var released atomic.Int64
 			n := int64(0)
 			for rest := data; len(rest) > 0; n++ {
-				k := min(len(rest), int(n)*9973%400000+1)
+				k := min(len(rest), int(n)*9973%150000+1)
 				if err := w.Write(checked(form, 1, uint32(n), rest[:k], 16<<10, &released)); err != nil {
 					t.Fatal(err)
 				}
@@ -377,13 +377,13 @@ func TestBlock_progress_timeout(t *testing.T) {
 	}
 
 	var s sink
-	c = connect(t, serve(t, s.ServeHTTP), func(c *Config) { c.Timeouts.Progress = 20 * time.Millisecond })
+	c = connect(t, serve(t, s.ServeHTTP), func(c *Config) { c.Timeouts.Progress = 200 * time.Millisecond })
 	w = openBlock(t, c, batch.FormArrow)
-	for range 3 {
+	for range 2 {
 		if err := w.Write(checked(batch.FormArrow, 1, 0, random(100), 100, &released)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(40 * time.Millisecond) // the slice has no rows: not a stall of the connection
+		time.Sleep(300 * time.Millisecond) // the slice has no rows: not a stall of the connection
 	}
 	if _, err := w.Close(t.Context()); err != nil {
 		t.Errorf("Close = %v, want success", err)

@@ -160,7 +160,7 @@ func cutServer(body []byte, n *atomic.Int64, clean *atomic.Bool) http.HandlerFun
 
 // However the rows break off, the reader says so and never ends as if it were done; what it gave out was verified.
 func TestReadArrow_cut_at_every_byte(t *testing.T) {
-	data := append(message(t, 0, 20), message(t, 20, 10)...)
+	data := append(message(t, 0, 2), message(t, 2, 1)...)
 	body := frame(data, 256)
 	var n atomic.Int64
 	var clean atomic.Bool
@@ -169,7 +169,7 @@ func TestReadArrow_cut_at_every_byte(t *testing.T) {
 		clean.Store(how)
 		for cut := range len(body) {
 			n.Store(int64(cut))
-			got, _, err := readMessages(t.Context(), c, target(30))
+			got, _, err := readMessages(t.Context(), c, target(3))
 			e := apierr.From(err)
 			if e == nil || e.Reason() != apierr.BackendUnavailable || e.Meta("retry") != apierr.RetryResume || !bytes.HasPrefix(data, got) {
 				t.Fatalf("cut after %d of %d bytes, clean %v: %v with %d bytes, want BACKEND_UNAVAILABLE, retry=resume", cut, len(body), how, err, len(got))
@@ -178,13 +178,13 @@ func TestReadArrow_cut_at_every_byte(t *testing.T) {
 	}
 	n.Store(int64(len(body)))
 	clean.Store(true)
-	if _, rows, err := readMessages(t.Context(), c, target(30)); err != nil || rows != 30 {
+	if _, rows, err := readMessages(t.Context(), c, target(3)); err != nil || rows != 3 {
 		t.Errorf("whole body: %d rows, %v", rows, err)
 	}
-	if _, _, err := readMessages(t.Context(), c, target(31)); !apierr.Is(err, apierr.BackendUnavailable) {
+	if _, _, err := readMessages(t.Context(), c, target(4)); !apierr.Is(err, apierr.BackendUnavailable) {
 		t.Errorf("a row too few: %v, want BACKEND_UNAVAILABLE", err)
 	}
-	if _, _, err := readMessages(t.Context(), c, target(29)); !apierr.Is(err, apierr.BackendUnavailable) {
+	if _, _, err := readMessages(t.Context(), c, target(2)); !apierr.Is(err, apierr.BackendUnavailable) {
 		t.Errorf("a row too many: %v, want BACKEND_UNAVAILABLE", err)
 	}
 }
@@ -287,9 +287,9 @@ func TestRead_stall_is_cut_and_slow_bytes_are_not(t *testing.T) {
 		for i := 0; i < len(body); i += 40 {
 			_, _ = w.Write(body[i:min(i+40, len(body))])
 			w.(http.Flusher).Flush()
-			time.Sleep(10 * time.Millisecond) // the slowness is the test
+			time.Sleep(50 * time.Millisecond) // the slowness is the test
 		}
-	}), func(c *Config) { c.Timeouts.Progress = 100 * time.Millisecond })
+	}), func(c *Config) { c.Timeouts.Progress = 400 * time.Millisecond })
 	if _, rows, err := readMessages(t.Context(), slow, target(5)); err != nil || rows != 5 {
 		t.Errorf("slow: %d rows, %v, want 5", rows, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"strconv"
 	"testing"
 
@@ -161,13 +162,13 @@ func TestEndpoint_upload_commit_read(t *testing.T) {
 			target := write.BlockTarget{Output: ref, UploadID: u.ID, Version: write.DataVersion, Form: batch.FormArrow}
 			for i := range 3 {
 				target.Block = write.BlockID(i)
-				putBlock(t, c, u, target, 5000*i, 5)
+				putBlock(t, c, u, target, 2000*i, 2)
 			}
 			if got := ids(t, c, ref); len(got) != 0 {
 				t.Errorf("%d rows are visible before the commit", len(got))
 			}
 			loaded, err := c.Upload(t.Context(), ref, u.ID)
-			if err != nil || loaded.Status != write.UploadNormal || len(loaded.Blocks) != 3 || loaded.Blocks[1] != (write.UploadedBlock{ID: 1, Rows: 5000, Version: 1}) {
+			if err != nil || loaded.Status != write.UploadNormal || len(loaded.Blocks) != 3 || loaded.Blocks[1] != (write.UploadedBlock{ID: 1, Rows: 2000, Version: 1}) {
 				t.Errorf("Upload = %+v, %v", loaded, err)
 			}
 			for range 2 { // a second commit changes nothing
@@ -178,8 +179,8 @@ func TestEndpoint_upload_commit_read(t *testing.T) {
 			if loaded, err := c.Upload(t.Context(), ref, u.ID); err != nil || loaded.Status != write.UploadClosed {
 				t.Errorf("Upload after the commit = %+v, %v, want closed", loaded, err)
 			}
-			if d := cmp.Diff(span(0, 15000), ids(t, c, ref)); d != "" {
-				t.Errorf("rows (-want +got):\n%s", d)
+			if got := ids(t, c, ref); !maps.Equal(got, span(0, 6000)) {
+				t.Errorf("rows: got %d, want others", len(got))
 			}
 		})
 	}
@@ -220,8 +221,8 @@ func TestEndpoint_aborts_and_tombstones(t *testing.T) {
 	if err := c.CommitUpload(t.Context(), ref, u.ID); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(span(0, 1000), ids(t, c, ref)); d != "" {
-		t.Errorf("rows (-want +got):\n%s", d)
+	if got := ids(t, c, ref); !maps.Equal(got, span(0, 1000)) {
+		t.Errorf("rows: got %d, want others", len(got))
 	}
 	if err := c.Tombstone(t.Context(), at(0, write.TombstoneVersion)); err == nil {
 		t.Error("a committed session took a tombstone")
@@ -251,8 +252,8 @@ func TestEndpoint_overwrite_append_and_new_partition(t *testing.T) {
 		t.Errorf("%d rows after two appends, want 2000", len(got))
 	}
 	commit(5000, true)
-	if d := cmp.Diff(span(5000, 6000), ids(t, c, ref)); d != "" {
-		t.Errorf("rows after the overwrite (-want +got):\n%s", d)
+	if got := ids(t, c, ref); !maps.Equal(got, span(5000, 6000)) {
+		t.Errorf("rows after the overwrite: got %d, want others", len(got))
 	}
 	if ok, err := c.PartitionExists(t.Context(), ref); !ok || err != nil {
 		t.Errorf("PartitionExists = %v, %v", ok, err)

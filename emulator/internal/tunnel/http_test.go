@@ -351,7 +351,7 @@ func TestStreamSchemaEvolution(t *testing.T) {
 
 func TestPreview(t *testing.T) {
 	e := start(t, nil)
-	tab := e.create(t, "t", "id bigint;at timestamp", "pt string")
+	tab := e.create(t, "t", "id bigint;at timestamp", "pt string;hh int")
 	for _, pt := range []string{"b", "a"} {
 		w := e.store.NewSegment(tab)
 		b := array.NewRecordBuilder(memory.DefaultAllocator, wire.ArrowSchema(store.WireColumns(tab.Columns), 0))
@@ -366,7 +366,7 @@ func TestPreview(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pub := []store.Publication{{Spec: types.PartitionSpec{{Column: "pt", Value: pt}}, Segments: []*store.Segment{seg}}}
+		pub := []store.Publication{{Spec: types.PartitionSpec{{Column: "pt", Value: pt}, {Column: "hh", Value: "07"}}, Segments: []*store.Segment{seg}}}
 		if err := e.store.Publish(tab, pub, store.PublishOptions{CreatePartitions: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -385,7 +385,7 @@ func TestPreview(t *testing.T) {
 		}
 		return rows
 	}
-	want := []string{`[[1 2] {[0 -1] [5 999999995]} ["a" "a"]]`, `[[1] {[0] [5]} ["b"]]`}
+	want := []string{`[[1 2] {[0 -1] [5 999999995]} ["a" "a"] [7 7]]`, `[[1] {[0] [5]} ["b"] [7]]`}
 	if diff := cmp.Diff(want, preview("limit=3")); diff != "" {
 		t.Errorf("preview: %s", diff)
 	}

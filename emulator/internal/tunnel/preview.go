@@ -116,15 +116,25 @@ func (p *previewer) send(w http.ResponseWriter, snaps []*store.Snapshot, accept 
 func (p *previewer) schema() *arrow.Schema {
 	cols := append(pick(p.table.Columns, p.data), pick(p.table.PartitionColumns, p.parts)...)
 	for i := len(p.data); i < len(cols); i++ {
-		cols[i].Type = types.Type{Kind: types.String} // values are text on the wire
+		cols[i].Type = partitionForm(cols[i].Type)
 	}
 	return wire.ArrowSchema(store.WireColumns(cols), types.LayoutWide)
+}
+
+// partitionForm is the type a partition value is shown in: its own where its text is
+// read without doubt, otherwise STRING.
+func partitionForm(t types.Type) types.Type {
+	switch t.Kind {
+	case types.TinyInt, types.SmallInt, types.Int, types.BigInt, types.Date:
+		return t
+	}
+	return types.Type{Kind: types.String}
 }
 
 func (p *previewer) write(out *ipc.Writer, rec arrow.RecordBatch, spec types.PartitionSpec) error {
 	cols := append([]arrow.Array{}, rec.Columns()...)
 	for _, i := range p.parts {
-		a := repeated(spec[i].Value, int(rec.NumRows()))
+		a := repeated(partitionForm(p.table.PartitionColumns[i].Type), spec[i].Value, int(rec.NumRows()))
 		defer a.Release()
 		cols = append(cols, a)
 	}
@@ -133,11 +143,14 @@ func (p *previewer) write(out *ipc.Writer, rec arrow.RecordBatch, spec types.Par
 	return out.Write(full)
 }
 
-func repeated(value string, n int) arrow.Array {
-	b := array.NewStringBuilder(memory.DefaultAllocator)
+// repeated is a column of one value, NULL where its text is not of the type.
+func repeated(t types.Type, value string, n int) arrow.Array {
+	b := array.NewBuilder(memory.DefaultAllocator, t.Arrow(types.LayoutWide))
 	defer b.Release()
 	for range n {
-		b.Append(value)
+		if b.AppendValueFromString(value) != nil {
+			b.AppendNull()
+		}
 	}
 	return b.NewArray()
 }

@@ -408,3 +408,40 @@ func TestIntervalFormByClient(t *testing.T) {
 		t.Errorf("5 ns as a struct: %d", code)
 	}
 }
+
+// Columns added later are NULL in old rows, whatever their type; new rows have them.
+func TestAddedColumns(t *testing.T) {
+	e := start(t, nil)
+	tab := e.create(t, "t", "id bigint", "")
+	e.upload(t, table, "", idRecords(t, 1, 2))
+	tab, err := e.store.AlterTable(tab.Key, func(tab *store.Table) error {
+		tab.Columns = append(tab.Columns, columns(t, allTypes)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cols := store.WireColumns(tab.Columns)
+	e.upload(t, table, "", recordBody(t, cols, randomRows(rand.New(rand.NewPCG(1, 6)), cols, 3)))
+	b := array.NewRecordBuilder(memory.DefaultAllocator, wire.ArrowSchema(cols, 0))
+	defer b.Release()
+	b.Field(0).(*array.Int64Builder).AppendValues([]int64{1, 2}, nil)
+	for i := range cols[1:] {
+		b.Field(i + 1).AppendNulls(2)
+	}
+	old := b.NewRecordBatch()
+	defer old.Release()
+	if got, want := e.read(t, table, "&rowrange=(0,2)"), recordBody(t, cols, old); !bytes.Equal(got, want) {
+		t.Errorf("old rows as records:\n got %x\nwant %x", got, want)
+	}
+	rows := int64(0)
+	decode(t, unframe(t, e.read(t, table, "&arrow")), cols, func(rec arrow.RecordBatch) {
+		if rows == 0 && !array.RecordEqual(rec, old) {
+			t.Errorf("old rows in Arrow: %v", rec)
+		}
+		rows += rec.NumRows()
+	})
+	if rows != 5 {
+		t.Errorf("%d rows, want 5", rows)
+	}
+}

@@ -71,11 +71,11 @@ func textColumns(cols []table.Column) []table.Column {
 
 func hostileBatch(t testing.TB, opts ...ipc.Option) (cols []table.Column, definition, body []byte, n int32) {
 	cols = hostileColumns()
-	data := randomRows(rand.New(rand.NewPCG(8, 9)), cols, 9, true)
+	data := randomRows(rand.New(rand.NewPCG(8, 9)), cols, 5, true)
 	rec := arrowBatch(batch.ArrowSchema(cols, batch.SchemaOptions{}), cols, data)
 	defer rec.Release()
 	definition, body = arrowMessages(t, rec, opts...)
-	return cols, definition, body, 9
+	return cols, definition, body, 5
 }
 
 // Whatever single byte is changed, a message is refused with a reason, or it is a valid batch.
@@ -83,7 +83,11 @@ func TestHostileMessages(t *testing.T) {
 	for name, opts := range map[string][]ipc.Option{"plain": nil, "lz4": {ipc.WithLZ4()}, "zstd": {ipc.WithZstd()}} {
 		cols, definition, body, n := hostileBatch(t, opts...)
 		r := rand.New(rand.NewPCG(1, 1))
-		for i := range body {
+		step := 2 // of the packed ones the metadata is the same
+		if opts != nil {
+			step = 9
+		}
+		for i := 0; i < len(body); i += step {
 			bad := bytes.Clone(body)
 			switch r.IntN(3) {
 			case 0:
@@ -93,7 +97,10 @@ func TestHostileMessages(t *testing.T) {
 			default:
 				copy(bad[i:], []byte{0xff, 0xff, 0xff, 0x7f})
 			}
-			t.Run(name, func(t *testing.T) { checkHostile(t, cols, definition, bad, n) })
+			checkHostile(t, cols, definition, bad, n)
+			if t.Failed() {
+				t.Fatalf("%s, byte %d", name, i)
+			}
 		}
 	}
 }
@@ -103,11 +110,9 @@ func TestHostileSchemas(t *testing.T) {
 	cols, definition, body, n := hostileBatch(t)
 	r := rand.New(rand.NewPCG(2, 1))
 	for i := range definition {
-		for range 2 {
-			bad := bytes.Clone(definition)
-			bad[i] = byte(r.IntN(256))
-			checkHostileSchema(t, cols, bad, body, n)
-		}
+		bad := bytes.Clone(definition)
+		bad[i] = byte(r.IntN(256))
+		checkHostileSchema(t, cols, bad, body, n)
 	}
 }
 
@@ -130,7 +135,7 @@ func checkHostileSchema(t *testing.T, cols []table.Column, definition, body []by
 func TestHostileSharedFields(t *testing.T) {
 	cols, definition, _, _ := hostileBatch(t)
 	for at := 8; at+4 <= len(definition); at += 4 { // point every offset at every place nearby
-		for _, off := range []uint32{0, 4, 8, 1 << 31, uint32(len(definition))} {
+		for _, off := range []uint32{0, 8, 1 << 31} {
 			bad := bytes.Clone(definition)
 			binary.LittleEndian.PutUint32(bad[at:], off)
 			if _, err := batch.Compile(&table.Schema{Columns: cols}, batch.Definition{ArrowSchema: bad}, 0, batch.DefaultLimits()); err != nil {

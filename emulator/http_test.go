@@ -286,3 +286,45 @@ func TestServer_close_ends_silent_connections(t *testing.T) {
 		t.Error("the silent connection is still open after Close")
 	}
 }
+
+func TestHTTP_show_and_desc(t *testing.T) {
+	s := start(t, emulator.Options{})
+	text := func(query string) string {
+		_, _, body := raw(t, s, "POST", "/api/projects/p/instances?tryWait", submit(query))
+		var got struct {
+			Status string `xml:"Tasks>Task>Status"`
+			Result string `xml:"Tasks>Task>Result"`
+		}
+		must(t, xml.Unmarshal([]byte(body), &got))
+		if got.Status != "Success" {
+			t.Errorf("%s = %s", query, body)
+		}
+		return got.Result
+	}
+	text("create table ab (id bigint comment 'the key') comment 'c' partitioned by (pt string) lifecycle 5")
+	text("create table b (id bigint)")
+	text("alter table ab add partition (pt='x') partition (pt='y')")
+	for query, want := range map[string]string{
+		"show tables":                             "ALIYUN$local:ab\nALIYUN$local:b\n",
+		"show tables in p like 'A*'":              "ALIYUN$local:ab\n",
+		"show tables in nowhere":                  "",
+		"show partitions ab":                      "pt=x\npt=y\n",
+		"show partitions p.ab partition (pt='y')": "pt=y\n",
+	} {
+		if got := text(query); got != want {
+			t.Errorf("%s = %q, want %q", query, got, want)
+		}
+	}
+	table := text("desc extended ab")
+	for _, want := range []string{"Project: p", "TableComment: c", "Lifecycle: 5", "| id              | bigint     |       | the key", "Partition Columns:", "| pt              | string", "RecordNum: 0"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("desc = %s\nwant %q in it", table, want)
+		}
+	}
+	if got := text("desc ab partition (pt='x')"); !strings.Contains(got, "PartitionSize: 0 | RecordNum: 0") {
+		t.Errorf("desc of a partition = %s", got)
+	}
+	if _, _, body := raw(t, s, "POST", "/api/projects/p/instances?tryWait", submit("desc nowhere")); !strings.Contains(body, "ODPS-0130131") {
+		t.Errorf("desc of no table = %s", body)
+	}
+}

@@ -64,10 +64,10 @@ func (p *parser) failAt(code string, tok Token, format string, args ...any) erro
 }
 
 func (p *parser) unexpected(want string) error {
-	return p.failAt(CodeParse, p.tok, "%s found where %s was expected", p.describe(), want)
+	return p.failAt(CodeParse, p.tok, "%s found where %s was expected", p.found(), want)
 }
 
-func (p *parser) describe() string {
+func (p *parser) found() string {
 	if p.tok.Kind == EOF {
 		return "end of text"
 	}
@@ -191,6 +191,10 @@ func (p *parser) statement() (Statement, error) {
 		return p.alter()
 	case p.tok.Is("TRUNCATE"):
 		return p.truncate()
+	case p.tok.Is("SHOW"):
+		return p.show()
+	case p.tok.Is("DESC"), p.tok.Is("DESCRIBE"):
+		return p.describe()
 	case p.tok.Is("INSERT"):
 		return p.insert(p.tok.Start, p.tok.Start)
 	case p.tok.Is("WITH"):
@@ -207,10 +211,10 @@ func (p *parser) statement() (Statement, error) {
 
 // known are the statements of MaxCompute that are recognised only to be refused by name.
 var known = map[string]bool{
-	"ADD": true, "ANALYZE": true, "CLONE": true, "CALL": true, "DELETE": true, "DESC": true, "DESCRIBE": true,
+	"ADD": true, "ANALYZE": true, "CLONE": true, "CALL": true, "DELETE": true,
 	"EXPLAIN": true, "EXPORT": true, "FROM": true, "FUNCTION": true, "GRANT": true, "IF": true, "LIST": true,
 	"LOAD": true, "MERGE": true, "MSCK": true, "PURGE": true, "READ": true, "RESTORE": true, "REVOKE": true,
-	"SETPROJECT": true, "SHOW": true, "UNDO": true, "UNLOAD": true, "UPDATE": true, "USE": true,
+	"SETPROJECT": true, "UNDO": true, "UNLOAD": true, "UPDATE": true, "USE": true,
 }
 
 // rest takes everything up to the semicolon or the end as another parser's text.

@@ -44,29 +44,50 @@ func (j *job) key(name []string) store.Key {
 	}
 }
 
-// run executes a job. The result is nil but for a SELECT.
-func (x *executor) run(ctx context.Context, j *job) (*Result, error) {
+// outcome is what a job that succeeded leaves: rows, or a text, or neither.
+type outcome struct {
+	result *Result
+	text   string
+}
+
+// run executes a job.
+func (x *executor) run(ctx context.Context, j *job) (out outcome, err error) {
+	switch s := j.script.Statement.(type) {
+	case *ddl.Query:
+		out.result, err = x.query(ctx, j, s)
+	case *ddl.ShowTables:
+		out.text, err = x.showTables(j, s)
+	case *ddl.ShowPartitions:
+		out.text, err = x.showPartitions(j, s)
+	case *ddl.Describe:
+		out.text, err = x.describe(j, s)
+	default:
+		err = x.change(ctx, j)
+	}
+	return out, err
+}
+
+// change executes a job that answers nothing.
+func (x *executor) change(ctx context.Context, j *job) error {
 	switch s := j.script.Statement.(type) {
 	case nil:
-		return nil, nil
-	case *ddl.Query:
-		return x.query(ctx, j, s)
+		return nil
 	case *ddl.Insert:
-		return nil, x.insert(ctx, j, s)
+		return x.insert(ctx, j, s)
 	case *ddl.CreateTable:
-		return nil, x.createTable(ctx, j, s)
+		return x.createTable(ctx, j, s)
 	case *ddl.DropTable:
-		return nil, x.store.DropTable(j.key(s.Table.Parts), s.IfExists)
+		return x.store.DropTable(j.key(s.Table.Parts), s.IfExists)
 	case *ddl.AddPartitions:
-		return nil, x.addPartitions(j, s)
+		return x.addPartitions(j, s)
 	case *ddl.DropPartitions:
-		return nil, x.dropPartitions(j, s)
+		return x.dropPartitions(j, s)
 	case *ddl.Truncate:
-		return nil, x.truncate(j, s)
+		return x.truncate(j, s)
 	case *ddl.AlterTable:
-		return nil, x.alterTable(j, s)
+		return x.alterTable(j, s)
 	default:
-		return nil, fmt.Errorf("statement %T is not known", s)
+		return fmt.Errorf("statement %T is not known", s)
 	}
 }
 

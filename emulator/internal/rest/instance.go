@@ -69,7 +69,7 @@ type Instance struct {
 	Project string
 	Task    Task
 	State   State
-	// Text is the failure's message; empty for a success.
+	// Text is the failure's message, or what a statement that shows something said.
 	Text    string
 	Started time.Time
 	Ended   time.Time // zero until the state is final
@@ -150,7 +150,7 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 	}
 	switch {
 	case parseErr != nil:
-		m.finish(i, nil, parseErr)
+		m.finish(i, outcome{}, parseErr)
 	case isQuery(script):
 		m.wg.Go(func() { m.work(i, &job{project: project, settings: settings(task, script), script: script, id: i.ID}) })
 	default:
@@ -242,7 +242,7 @@ func (m *Instances) work(i *instance, j *job) {
 		m.mu.Unlock()
 	}()
 	if err := m.slots.Acquire(i.ctx, 1); err != nil {
-		m.finish(i, nil, err)
+		m.finish(i, outcome{}, err)
 		return
 	}
 	defer m.slots.Release(1)
@@ -253,11 +253,11 @@ func (m *Instances) execute(i *instance, j *job) {
 	m.mu.Lock()
 	i.State = Running
 	m.mu.Unlock()
-	result, err := m.exec.run(i.ctx, j)
-	m.finish(i, result, err)
+	out, err := m.exec.run(i.ctx, j)
+	m.finish(i, out, err)
 }
 
-func (m *Instances) finish(i *instance, result *Result, err error) {
+func (m *Instances) finish(i *instance, out outcome, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -266,7 +266,7 @@ func (m *Instances) finish(i *instance, result *Result, err error) {
 	case err != nil:
 		i.State, i.Text = Failed, failureText(err)
 	default:
-		i.State, i.Result = Succeeded, result
+		i.State, i.Result, i.Text = Succeeded, out.result, out.text
 	}
 	i.Ended = m.now()
 	i.cancel()

@@ -17,7 +17,12 @@ import (
 // endpoint starts the embedded endpoint, which checks signatures, and a client that finds its tunnel by asking.
 func endpoint(t *testing.T, change func(*maxcompute.Config)) *maxcompute.Client {
 	t.Helper()
-	s, err := emulator.New(emulator.Options{AccessID: "ak", AccessKey: "sk"})
+	return endpointWith(t, emulator.Options{AccessID: "ak", AccessKey: "sk"}, change)
+}
+
+func endpointWith(t *testing.T, opt emulator.Options, change func(*maxcompute.Config)) *maxcompute.Client {
+	t.Helper()
+	s, err := emulator.New(opt)
 	if err != nil {
 		t.Fatal(err)
 	}

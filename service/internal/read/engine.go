@@ -124,25 +124,23 @@ func (e *Engine) CreateSession(ctx context.Context, spec Spec, key string) (*Ses
 	return snap.session(token), streams, nil
 }
 
-// GetSession describes a token; with a plan it also cuts streams. A download session upstream has a fixed life, so the
-// token returned is the one given. SESSION_EXPIRED.
+// GetSession describes a token; with a plan it also cuts streams. It asks nobody: a download session upstream has a
+// fixed life, so the token returned is the one given, and whether the snapshot is really still there is found by reading.
+// SESSION_EXPIRED, and what a plan can be wrong about.
 func (e *Engine) GetSession(_ context.Context, token string, plan *Plan) (*Session, []Stream, error) {
 	snap, err := e.open(token)
-	if err != nil || plan == nil {
-		return sessionOf(snap, token), nil, err
+	if err != nil {
+		return nil, nil, err
+	}
+	session := snap.session(token)
+	if plan == nil {
+		return session, nil, nil
 	}
 	streams, err := plan.streams(snap.all(), snap.parts)
 	if err != nil {
 		return nil, nil, err
 	}
-	return snap.session(token), streams, nil
-}
-
-func sessionOf(s *snapshot, token string) *Session {
-	if s == nil {
-		return nil
-	}
-	return s.session(token)
+	return session, streams, nil
 }
 
 // Split cuts the given ranges (empty = all rows) anew: exactly their rows, none twice unless they overlap.

@@ -119,10 +119,6 @@ func (f *fake) CreateDownload(_ context.Context, ref table.Ref) (*Download, erro
 	return d, nil
 }
 
-func (f *fake) Download(context.Context, table.Ref, string) (*Download, error) {
-	return nil, errors.New("not used")
-}
-
 func (f *fake) nextFault(target ReadTarget) fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()

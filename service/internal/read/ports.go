@@ -24,8 +24,6 @@ type Backend interface {
 	Partitions(ctx context.Context, name table.Name) ([]table.PartitionInfo, error)
 	// CreateDownload fixes a snapshot of one table or partition. PARTITION_NOT_FOUND, TABLE_NOT_FOUND.
 	CreateDownload(ctx context.Context, ref table.Ref) (*Download, error)
-	// Download loads a download session again; gone or expired is SESSION_EXPIRED.
-	Download(ctx context.Context, ref table.Ref, id string) (*Download, error)
 	// ReadArrow streams rows as encapsulated Arrow RecordBatch messages in the tunnel's layout. The context governs the
 	// whole life of the reader.
 	ReadArrow(ctx context.Context, target ReadTarget) (MessageReader, error)

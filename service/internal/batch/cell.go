@@ -45,7 +45,7 @@ type cell struct {
 	b      []byte  // text, binary
 	dec    big.Int // decimal: unscaled
 	scale  int     // decimal
-	js     bool    // text: a JSON string or number within a JSON text
+	js     bool    // text: a string within a JSON text
 	msg    string  // bad
 
 	// Where nested values come from; exactly one of them.

@@ -4,17 +4,18 @@
 // Writing. Compile reads a schema definition once; Layout.Check then takes one batch in any of the three forms of
 // api.md 4 and gives a Checked:
 //
-//		Arrow message ─┐                        ┌─ all columns, table order, tunnel's layout, not compressed:
-//		ColumnBatch  ──┼─▶ load ─▶ bring ─▶ verify   the message itself, its bytes untouched (passthrough)
-//		RowList      ──┘   bounds   cast    values  ├─ else: one Arrow message, written anew        FormArrow
-//		                                        └─ what Arrow cannot hold there: tunnel records  FormRecord
+//	Arrow message ─┐                           ┌─▶ the same message, bytes untouched: the layout was the tunnel's
+//	ColumnBatch   ─┼─▶ load ─▶ bring ─▶ verify ┼─▶ an Arrow message written anew                  (FormArrow)
+//	RowList       ─┘                           └─▶ tunnel records, for what Arrow cannot hold     (FormRecord)
 //
-//	  - load (column.go) trusts nothing: metadata is read by a checked flatbuffer reader (meta.go, message.go), lengths,
-//	    offsets and NULL counts are compared with the buffers, and sizes are checked before memory is taken.
-//	  - bring (convert.go) takes columns as they lie when the layout is already right, moves lists and structs column by
-//	    column, and casts everything else value by value (cell.go, cast.go, builder.go) by semantics.md 1.4.
-//	  - verify (verify.go) looks for values that a type cannot hold: ranges, UTF-8, lengths, digits, map keys, NOT NULL.
-//	    A value under a NULL, or that no row refers to, does not count.
+// The three steps:
+//
+//   - load (column.go) trusts nothing: metadata is read by a checked flatbuffer reader (meta.go, message.go), lengths,
+//     offsets and NULL counts are compared with the buffers, and sizes are checked before memory is taken.
+//   - bring (convert.go) takes columns as they lie when the layout is already right, moves lists and structs column by
+//     column, and casts everything else value by value (cell.go, cast.go, builder.go) by semantics.md 1.4.
+//   - verify (verify.go) looks for values that a type cannot hold: ranges, UTF-8, lengths, digits, map keys, NOT NULL.
+//     A value under a NULL, or that no row refers to, does not count.
 //
 // One wrong value refuses the batch, with the rows and columns of the first hundred.
 //

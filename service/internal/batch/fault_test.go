@@ -379,9 +379,15 @@ func TestRowSizeLimit(t *testing.T) {
 	cols := columns("string", "string")
 	long := strings.Repeat("y", 8<<20)
 	data := rows{{"a", "b"}, {long, long}}
+	rec := arrowBatch(batch.ArrowSchema(cols, batch.SchemaOptions{}), cols, data)
+	defer rec.Release()
+	_, plain := arrowMessages(t, rec)
+	_, packed := arrowMessages(t, rec, ipc.WithZstd())
 	for name, in := range map[string]batch.Incoming{
 		"columns": {Rows: 2, Columns: columnBatch(cols, data)},
 		"rows":    {List: rowList(cols, data)},
+		"arrow":   {Rows: 2, Arrow: cutPayload(plain, 1<<20)},
+		"packed":  {Rows: 2, Arrow: wholePayload(packed)},
 	} {
 		_, err := compile(t, cols, batch.Definition{}, 0).Check(in)
 		if found, _ := apierr.From(err).Rows(); !apierr.Is(err, apierr.TooLarge) || len(found) != 1 || found[0].Row != 1 {

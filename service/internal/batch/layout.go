@@ -165,7 +165,7 @@ func (l *checker) checkArrow(rows int, p Payload) (*Checked, error) {
 		return nil, err
 	}
 	if !asIs {
-		return l.finish(rows, p.Len(), func(i int) (*column, *conv) { return &l.loads[i].arrow, &l.sent[i].arrow }, p)
+		return l.finish(rows, max(p.Len(), int(l.load.total)), func(i int) (*column, *conv) { return &l.loads[i].arrow, &l.sent[i].arrow }, p)
 	}
 	l.ptrs = l.ptrs[:0]
 	for i := range l.sent {

@@ -44,6 +44,7 @@ type RecordDecoder struct {
 	buf      []byte
 	pos, end int
 	eof      bool // of the reader
+	idle     int  // reads in a row that gave nothing
 	done     bool // trailer verified
 
 	scanner scanner // of the record being scanned
@@ -167,6 +168,12 @@ func (d *RecordDecoder) fill(r io.Reader) error {
 	}
 	n, err := r.Read(d.buf[d.end:])
 	d.end += n
+	if d.idle++; n > 0 || err != nil {
+		d.idle = 0
+	}
+	if d.idle > 100 {
+		return fmt.Errorf("read record stream: %w", io.ErrNoProgress)
+	}
 	if errors.Is(err, io.EOF) {
 		d.eof = true
 		return nil

@@ -146,7 +146,7 @@ func (r *RecordReader) endRecord() error {
 		return r.cut(err)
 	}
 	sum := CRC(0, r.crc)
-	if uint64(sum) != want {
+	if !sameSum(sum, want) {
 		return fmt.Errorf("%w: record %d: %w: %08x, the sender's %08x", ErrMalformed, r.rows, ErrChecksum, sum, want)
 	}
 	for i := range r.cols {
@@ -180,7 +180,7 @@ func (r *RecordReader) trailer() error {
 	if err != nil {
 		return r.cut(err)
 	}
-	if tag>>3 != fieldChecksum || sum != uint64(r.all) {
+	if tag>>3 != fieldChecksum || !sameSum(r.all, sum) {
 		return fmt.Errorf("%w: %w: stream is %08x, the sender's %08x", ErrMalformed, ErrChecksum, r.all, sum)
 	}
 	if _, err := r.byte(); err != io.EOF {
@@ -190,6 +190,12 @@ func (r *RecordReader) trailer() error {
 		return err
 	}
 	return io.EOF
+}
+
+// sameSum compares a checksum with one from the wire. PyODPS writes those of 2^31
+// and more as a negative number, extended to 64 bits (observed with 0.13.1).
+func sameSum(sum uint32, wire uint64) bool {
+	return wire == uint64(sum) || wire == uint64(int64(int32(sum)))
 }
 
 // spend accounts memory taken by values.

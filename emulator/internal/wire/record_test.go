@@ -207,6 +207,22 @@ func TestRecordRefusesBadValues(t *testing.T) {
 	}
 }
 
+// PyODPS writes checksums of 2^31 and more as negative numbers of 64 bits. Both of
+// the golden row of eighteen types are such.
+func TestRecordSignExtendedChecksums(t *testing.T) {
+	g := goldenStreams[3]
+	extended := strings.NewReplacer("8fe8f6c70c", "8fe8f6c7fcffffffff01", "cadebaf60e", "cadebaf6feffffffff01").Replace(g.hex)
+	cols := columns(t, strings.Split(g.types, ";")...)
+	recs, err := readRecords(bytes.NewReader(unhex(t, extended)), cols, memory.DefaultAllocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release(recs)
+	if got := writeRecords(t, cols, recs...); !bytes.Equal(got, unhex(t, g.hex)) {
+		t.Errorf("written %x, want %s", got, g.hex)
+	}
+}
+
 func TestRecordDecimalRounding(t *testing.T) {
 	cols := columns(t, "decimal(10,2)", "decimal(40,1)")
 	for text, want := range map[string]string{

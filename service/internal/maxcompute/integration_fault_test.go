@@ -2,6 +2,7 @@ package maxcompute_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -141,5 +142,52 @@ func TestEndpoint_rows_that_break_off(t *testing.T) {
 	}
 	if err := body.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A timestamp outside int64 nanoseconds cannot come in Arrow form; the same rows come as records.
+func TestEndpoint_arrow_refused(t *testing.T) {
+	c := endpoint(t, nil)
+	ref := table.Ref{Name: table.Name{Project: "p1", Table: "t1"}}
+	if err := c.CreateTable(t.Context(), &table.Info{Name: ref.Name, Schema: table.Schema{Columns: []table.Column{column("at", "timestamp")}}}); err != nil {
+		t.Fatal(err)
+	}
+	second, nano := int64(-62135596800), uint32(5) // year 1
+	field := binary.LittleEndian.AppendUint32(nil, 1)
+	field = binary.LittleEndian.AppendUint64(field, uint64(second))
+	field = binary.LittleEndian.AppendUint32(field, nano)
+	crc := batch.CRC32C(field)
+	record := binary.AppendVarint(binary.AppendVarint([]byte{1<<3 | 2}, second), int64(nano))
+	record = binary.AppendUvarint(append(record, 0x80, 0xc0, 0xff, 0x7f), uint64(crc))
+	u := newUpload(t, c, write.UploadSpec{Output: ref})
+	w, err := c.OpenBlock(t.Context(), write.BlockTarget{Output: ref, UploadID: u.ID, Version: write.DataVersion, Form: batch.FormRecord})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := batch.CRC32C(binary.LittleEndian.AppendUint32(nil, crc))
+	if err := w.Write(&batch.Checked{Rows: 1, Form: batch.FormRecord, RecordCRC: total, Body: batch.NewPayload(nil, record)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CommitUpload(t.Context(), ref, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	d, err := c.CreateDownload(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := read.ReadTarget{Ref: ref, DownloadID: d.ID, Range: table.RowRange{End: 1}, Columns: []string{"at"}}
+	if _, err := c.ReadArrow(t.Context(), target); !errors.Is(err, read.ErrArrowRefused) {
+		t.Errorf("ReadArrow = %v, want ErrArrowRefused", err)
+	}
+	body, err := c.ReadRecords(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil || !bytes.HasPrefix(got, record) {
+		t.Errorf("ReadRecords = %x, %v, want %x first", got, err, record)
 	}
 }

@@ -24,15 +24,15 @@ const requestID = "x-odps-request-id"
 
 // serveHTTP gives a request its id, answers it and logs it.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	id := newRequestID()
+	w.Header()[requestID] = []string{id}
 	if !s.gate.enter() {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	defer s.gate.leave()
-	start := time.Now()
-	id := newRequestID()
-	w.Header()[requestID] = []string{id}
 	seen := &watcher{ResponseWriter: w, status: http.StatusOK}
 	ctx := r.Context()
 	defer func() {

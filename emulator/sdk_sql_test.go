@@ -223,3 +223,22 @@ func TestServer_close_ends_running_queries(t *testing.T) {
 	must(t, err)
 	must(t, s.Close())
 }
+
+func TestGoSDK_filter_on_partitions(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table t (id bigint) partitioned by (pt string, hh bigint)")
+	mustRun(t, c, "insert into t select range, range % 3, range % 2 from range(12)")
+	for query, want := range map[string]string{
+		"select id from t where pt = '1' order by id":                  "1,4,7,10",
+		"select id from t where pt = '1' and hh = 1 order by id":       "1,7",
+		"select id from t where pt = '1' or id = 0 order by id":        "0,1,4,7,10",
+		"select id from t where pt = '7'":                              "",
+		"select id from t where pt = '1' and pt = '2'":                 "",
+		"select a.id from t a join t b on a.id = b.id where a.id = 11": "11",
+	} {
+		got := strings.TrimPrefix(mustRun(t, c, query), "\"id\"\n")
+		if got = strings.ReplaceAll(strings.TrimSpace(got), "\n", ","); got != want {
+			t.Errorf("%s = %s, want %s", query, got, want)
+		}
+	}
+}

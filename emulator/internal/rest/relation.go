@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -51,6 +52,21 @@ func sqlColumns(t store.Table) []sql.Column {
 		}
 	}
 	return out
+}
+
+// Narrow drops the partitions whose value in a partition column of type STRING is another.
+func (r *relation) Narrow(equal map[string]string) {
+	r.snapshots = slices.DeleteFunc(r.snapshots, func(s *store.Snapshot) bool {
+		for _, c := range r.table.PartitionColumns {
+			want, wanted := equal[c.Name]
+			value, _ := s.Partition.Spec.Value(c.Name)
+			if wanted && c.Type.Kind == types.String && value != want {
+				s.Release()
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func (r *relation) Close() {

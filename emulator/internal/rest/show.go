@@ -74,7 +74,7 @@ func (x *executor) describe(j *job, s *ddl.Describe) (string, error) {
 	}
 	b := &box{}
 	b.rule()
-	b.line("PartitionSize: %d | RecordNum: %d", p.Bytes, p.Rows)
+	b.linef("PartitionSize: %d | RecordNum: %d", p.Bytes, p.Rows)
 	b.times(p.Created, p.LastDDL, p.Modified)
 	return b.text.String(), nil
 }
@@ -83,22 +83,22 @@ func (x *executor) describe(j *job, s *ddl.Describe) (string, error) {
 func describeText(t store.Table, extended bool) string {
 	b := &box{}
 	b.rule()
-	b.line("Owner: %s | Project: %s", owner, t.Key.Project)
-	b.line("TableComment: %s", t.Comment)
+	b.linef("Owner: %s | Project: %s", owner, t.Key.Project)
+	b.linef("TableComment: %s", t.Comment)
 	b.times(t.Created, t.LastDDL, t.Modified)
 	if t.Lifecycle > 0 {
-		b.line("Lifecycle: %d", t.Lifecycle)
+		b.linef("Lifecycle: %d", t.Lifecycle)
 		b.rule()
 	}
-	b.line("InternalTable: YES | Size: %d", t.Bytes)
+	b.linef("InternalTable: YES | Size: %d", t.Bytes)
 	b.rule()
 	b.columns("Native Columns:", t.Columns)
 	if t.Partitioned() {
 		b.columns("Partition Columns:", t.PartitionColumns)
 	}
 	if extended {
-		b.line("TableID: %s | RecordNum: %d", t.ID, t.Rows)
-		b.line("Transactional: %t | PrimaryKey: %s", t.Transactional, strings.Join(t.PrimaryKey, ","))
+		b.linef("TableID: %s | RecordNum: %d", t.ID, t.Rows)
+		b.linef("Transactional: %t | PrimaryKey: %s", t.Transactional, strings.Join(t.PrimaryKey, ","))
 		b.rule()
 	}
 	return b.text.String()
@@ -109,25 +109,25 @@ type box struct{ text strings.Builder }
 
 func (b *box) rule() { b.text.WriteString("+" + strings.Repeat("-", boxWidth) + "+\n") }
 
-func (b *box) line(format string, args ...any) {
+func (b *box) linef(format string, args ...any) {
 	fmt.Fprintf(&b.text, "| %-*s |\n", boxWidth-2, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", " "))
 }
 
 func (b *box) times(created, ddl, modified time.Time) {
 	b.rule()
-	b.line("CreateTime:               %s", created.UTC().Format(secondsForm))
-	b.line("LastDDLTime:              %s", ddl.UTC().Format(secondsForm))
-	b.line("LastModifiedTime:         %s", modified.UTC().Format(secondsForm))
+	b.linef("CreateTime:               %s", created.UTC().Format(secondsForm))
+	b.linef("LastDDLTime:              %s", ddl.UTC().Format(secondsForm))
+	b.linef("LastModifiedTime:         %s", modified.UTC().Format(secondsForm))
 	b.rule()
 }
 
 func (b *box) columns(title string, columns []store.Column) {
-	b.line("%s", title)
+	b.linef("%s", title)
 	b.rule()
-	b.line("%-15s | %-10s | %-5s | %s", "Field", "Type", "Label", "Comment")
+	b.linef("%-15s | %-10s | %-5s | %s", "Field", "Type", "Label", "Comment")
 	b.rule()
 	for _, c := range columns {
-		b.line("%-15s | %-10s | %-5s | %s", c.Name, c.Type, "", c.Comment)
+		b.linef("%-15s | %-10s | %-5s | %s", c.Name, c.Type, "", c.Comment)
 	}
 	b.rule()
 }

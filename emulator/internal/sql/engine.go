@@ -261,6 +261,7 @@ func (s *session) load(ctx context.Context, tables Tables, text string, p *plan,
 		return nil, err
 	}
 	defer relation.Close()
+	relation.Narrow(p.equal)
 	columns := relation.Columns()
 	used := p.used(columns)
 	err = s.copyTable(ctx, relation, used, nanos, i)

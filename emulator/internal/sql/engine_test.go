@@ -27,6 +27,8 @@ type fakeTables map[string]fakeTable
 type fakeTable struct {
 	columns []Column
 	batches []arrow.RecordBatch // all columns, wide
+	// narrowed takes what Narrow was told, if not nil.
+	narrowed *map[string]string
 }
 
 func (f fakeTables) Open(_ context.Context, name []string) (Relation, error) {
@@ -40,6 +42,12 @@ func (f fakeTables) Open(_ context.Context, name []string) (Relation, error) {
 func (t fakeTable) Columns() []Column { return t.columns }
 
 func (t fakeTable) Close() {}
+
+func (t fakeTable) Narrow(equal map[string]string) {
+	if t.narrowed != nil {
+		*t.narrowed = equal
+	}
+}
 
 func (t fakeTable) Batches(_ context.Context, columns []int) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
@@ -183,6 +191,38 @@ func TestQuery_answers(t *testing.T) {
 				t.Errorf("rows (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestQuery_narrows_only_where_every_row_must_hold(t *testing.T) {
+	e := engine(t)
+	var got map[string]string
+	source := table(t, "id bigint;pt string;hh string;st struct<pt:string>", `[{"id":1,"pt":"x","hh":"1","st":null}]`)
+	source.narrowed = &got
+	tables := fakeTables{"p.t": source}
+	for query, want := range map[string]map[string]string{
+		"select id from p.t where pt = 'x' and (id > 3 and `HH` = \"1\")":                  {"pt": "x", "hh": "1"},
+		"select id from p.t a where 'x' = a.pt":                                            {"pt": "x"},
+		"select id from p.t where p.t.pt = 'x'":                                            {"pt": "x"},
+		"select id from p.t where pt = 'x' or id = 1":                                      {},
+		"select id from p.t where not (pt = 'x')":                                          {},
+		"select id from p.t where pt <> 'x' and hh > '1'":                                  {},
+		"select id from p.t where id = 1 and pt = hh":                                      {},
+		"select id from p.t where st.pt = 'x'":                                             {},
+		"select id from p.t where upper(pt) = 'X'":                                         {},
+		"select id from p.t":                                                               {},
+		"select a.id from p.t a left join p.t b on true where b.pt = 'x'":                  nil,
+		"select id from (select * from p.t) q where pt = 'x'":                              nil,
+		"select 1 from (select '1' as pt) q where pt = 'x' and exists (select 1 from p.t)": nil,
+		"select id from p.t where pt = 'x' union all select id from p.t":                   nil,
+	} {
+		got = map[string]string{"never": "told"}
+		if _, _, err := run(t, e, tables, query); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
 	}
 }
 
@@ -374,6 +414,8 @@ func (brokenTables) Columns() []Column {
 }
 
 func (brokenTables) Close() {}
+
+func (brokenTables) Narrow(map[string]string) {}
 
 func (b brokenTables) Batches(context.Context, []int) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) { yield(nil, b.err) }

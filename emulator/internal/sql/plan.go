@@ -34,6 +34,9 @@ type plan struct {
 	all   bool
 	// output describes the select list of a plain SELECT, nil for other shapes.
 	output []outputItem
+	// equal are the columns that the WHERE clause of a SELECT from one stored table
+	// compares with a text, all of which must hold.
+	equal map[string]string
 	// direct says that the FROM clause of that SELECT holds stored tables only.
 	direct bool
 }
@@ -81,6 +84,14 @@ func parsePlan(text string, tree []byte) (*plan, error) {
 	}
 	slices.SortFunc(w.plan.tables, func(a, b tableRef) int { return a.offset - b.offset })
 	w.plan.output, w.plan.direct = describeOutput(root)
+	if w.plan.direct && len(w.plan.tables) == 1 {
+		w.plan.equal = map[string]string{}
+		only := w.plan.tables[0]
+		if only.alias == "" {
+			only.alias = only.name[len(only.name)-1]
+		}
+		collectEqual(root["where_clause"], only.alias, w.plan.equal)
+	}
 	return w.plan, nil
 }
 
@@ -248,6 +259,37 @@ func describeOutput(root map[string]any) (items []outputItem, direct bool) {
 		items = append(items, item)
 	}
 	return items, len(tableExpressions(root)) == 0 && storedOnly(root["from_table"])
+}
+
+// collectEqual finds the comparisons of a column with a text that hold for every row that
+// a condition lets through. Of two on one column either will do. A column may be
+// qualified by the table's name; by another word it is the field of a struct.
+func collectEqual(condition any, table string, equal map[string]string) {
+	n, _ := condition.(map[string]any)
+	switch n["type"] {
+	case "CONJUNCTION_AND":
+		children, _ := n["children"].([]any)
+		for _, child := range children {
+			collectEqual(child, table, equal)
+		}
+	case "COMPARE_EQUAL":
+		left, _ := n["left"].(map[string]any)
+		right, _ := n["right"].(map[string]any)
+		if left["type"] == "VALUE_CONSTANT" {
+			left, right = right, left
+		}
+		names := stringsOf(left["column_names"])
+		value, _ := right["value"].(map[string]any)
+		text, isText := value["value"].(string)
+		kind, _ := value["type"].(map[string]any)
+		last := len(names) - 1
+		if left["type"] != "COLUMN_REF" || last < 0 || kind["id"] != "VARCHAR" || !isText {
+			return
+		}
+		if last == 0 || strings.EqualFold(names[last-1], table) {
+			equal[strings.ToLower(names[last])] = text
+		}
+	}
 }
 
 func storedOnly(from any) bool {

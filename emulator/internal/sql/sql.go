@@ -66,6 +66,9 @@ type Tables interface {
 type Relation interface {
 	// Columns are the data columns, then the partition columns.
 	Columns() []Column
+	// Narrow is told, before Batches, that the query drops every row in which one of these
+	// columns (in lower case) is not the text given. It may leave such rows out.
+	Narrow(equal map[string]string)
 	// Batches yields the rows, with the columns at the given positions in that order, in
 	// types.LayoutWide. The batch is the iterator's; Retain keeps it. May be called more
 	// than once.

@@ -26,7 +26,7 @@ type Client struct {
 }
 
 // Dial connects to a service and asks it for its limits, so an address that does not answer, or answers with something
-// else, is an error here. ctx bounds the connecting only; without a deadline it is 10 seconds. target is HOST:PORT, or any
+// else, is an error here; it does not wait for one to appear. ctx bounds the connecting only; without a deadline it is 10 seconds. target is HOST:PORT, or any
 // target of grpc.NewClient.
 func Dial(ctx context.Context, target string, opts ...Option) (*Client, error) {
 	c := &Client{opts: defaultOptions()}

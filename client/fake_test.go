@@ -41,22 +41,25 @@ type fakeServer struct {
 	schema *sluicev1.TableSchema
 	// script tells how stream n, from 1, behaves.
 	script func(n int) script
-	reads  func(n int, req *sluicev1.ReadRowsRequest, stream grpc.ServerStream) error
+	// discard makes every batch durable unseen, for benchmarks.
+	discard bool
+	reads   func(n int, req *sluicev1.ReadRowsRequest, stream grpc.ServerStream) error
 
-	mu         sync.Mutex
-	streams    int
-	readCalls  int
-	openNumber int64
-	rows       []int64 // accepted
-	durable    int
-	sealed     bool
-	aborted    bool
-	messages   []int    // payload bytes of each batch
-	log        []string // control messages as they came
-	opens      []*sluicev1.SliceOpen
-	batches    []*sluicev1.RowBatch // as received, payload put back
-	peak       int                  // most rows held undurable
-	arrows     [][]byte             // Arrow batches taken, each as a stream of its own
+	mu           sync.Mutex
+	streams      int
+	readCalls    int
+	openNumber   int64
+	writerNumber int64
+	rows         []int64 // accepted
+	durable      int
+	sealed       bool
+	aborted      bool
+	messages     []int    // payload bytes of each batch
+	log          []string // control messages as they came
+	opens        []*sluicev1.SliceOpen
+	batches      []*sluicev1.RowBatch // as received, payload put back
+	peak         int                  // most rows held undurable
+	arrows       [][]byte             // Arrow batches taken, each as a stream of its own
 }
 
 // script says what goes wrong on a stream; the zero value is a good one.
@@ -136,6 +139,8 @@ type served struct {
 	schemas map[int32]*sluicev1.SchemaDefinition
 	batches int
 	damaged bool
+
+	forgotten int64
 }
 
 func (f *fakeServer) WriteRows(stream sluicev1.RowService_WriteRowsServer) error {
@@ -208,7 +213,10 @@ func (s *served) open(open *sluicev1.SliceOpen) (end bool, err error) {
 	f := s.f
 	f.mu.Lock()
 	f.opens = append(f.opens, open)
-	if open.GetOpenNumber() <= f.openNumber {
+	if open.GetWriterNumber() > f.writerNumber {
+		f.writerNumber, f.openNumber = open.GetWriterNumber(), 0
+	}
+	if open.GetOpenNumber() <= f.openNumber || open.GetWriterNumber() < f.writerNumber {
 		f.mu.Unlock()
 		return true, fault(codes.Aborted, sluicev1.Reason_REASON_SLICE_FENCED, "no")
 	}
@@ -236,6 +244,9 @@ func (s *served) open(open *sluicev1.SliceOpen) (end bool, err error) {
 
 func (s *served) batch(b *sluicev1.RowBatch, payload mem.BufferSlice) error {
 	s.batches++
+	if s.f.discard {
+		return s.forget(b)
+	}
 	if s.script.cutAfter > 0 && s.batches > s.script.cutAfter {
 		if s.script.endWith != nil {
 			return s.script.endWith
@@ -262,6 +273,17 @@ func (s *served) batch(b *sluicev1.RowBatch, payload mem.BufferSlice) error {
 		return s.send(&sluicev1.WriteRowsResponse{Message: &sluicev1.WriteRowsResponse_GoAway{GoAway: &sluicev1.GoAway{}}})
 	}
 	return nil
+}
+
+// forget acknowledges a batch, every fourth time.
+func (s *served) forget(b *sluicev1.RowBatch) error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.forgotten = b.GetOffset() + int64(b.GetRowCount())
+	if s.batches%4 != 0 {
+		return nil
+	}
+	return s.send(&sluicev1.WriteRowsResponse{Message: &sluicev1.WriteRowsResponse_Ack{Ack: &sluicev1.SliceAck{AcceptedThrough: s.forgotten, DurableThrough: s.forgotten}}})
 }
 
 // take checks a batch and holds its rows, or says why not.
@@ -382,6 +404,9 @@ func (s *served) seal(seal *sluicev1.SliceSeal) (end bool, err error) {
 	f := s.f
 	f.mu.Lock()
 	have := int64(len(f.rows))
+	if f.discard {
+		have = s.forgotten
+	}
 	if seal.GetRows() != have {
 		f.mu.Unlock()
 		reason := sluicev1.Reason_REASON_OFFSET_GAP

@@ -26,7 +26,7 @@ const maxReceiveBytes = 16<<20 + 64<<10
 // retryPolicy makes gRPC repeat the unary calls that may be repeated (api.md 2). Streams are resumed by Writer and Reader.
 const retryPolicy = `{"methodConfig":[{
 	"name":[
-		{"service":"sluice.v1.RunService"},{"service":"sluice.v1.InfoService"},
+		{"service":"sluice.v1.RunService"},
 		{"service":"sluice.v1.RowService","method":"AppendRows"},
 		{"service":"sluice.v1.RowService","method":"GetReadSession"},
 		{"service":"sluice.v1.RowService","method":"SplitReadStream"},

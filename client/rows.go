@@ -37,6 +37,7 @@ type RowWriter struct {
 	written int64
 	target  int // bytes of a batch
 	maxRows int
+	nested  bool   // there are columns with builders
 	err     *Error // of the row being set
 }
 
@@ -54,7 +55,9 @@ func (w *Writer) Rows(columns ...string) (*RowWriter, error) {
 	limits := w.limitsNow()
 	r := &RowWriter{w: w, schema: schema, target: int(limits.GetBestMessageBytes()), maxRows: int(limits.GetMaxBatchRows())}
 	for _, field := range schema.Fields() {
-		r.cols = append(r.cols, newColumnBuffer(field.Type, w.cfg.Allocator))
+		c := newColumnBuffer(field.Type, w.cfg.Allocator)
+		r.nested = r.nested || c.builder != nil
+		r.cols = append(r.cols, c)
 	}
 	return r, nil
 }
@@ -93,8 +96,10 @@ func (r *RowWriter) End() error {
 			return r.dropRow()
 		}
 	}
-	if err := r.settle(); err != nil {
-		return err
+	if r.nested {
+		if err := r.settle(); err != nil {
+			return err
+		}
 	}
 	if (r.rows&31 == 0 && r.full()) || r.rows >= r.maxRows {
 		return r.Flush()
@@ -253,7 +258,8 @@ func (r *RowWriter) SetDecimal128(col int, v decimal128.Num) {
 }
 
 // SetTime sets a DATETIME, TIMESTAMP or DATE from an instant, and a TIMESTAMP_NTZ from its wall clock. A DATE is the day of
-// v in v's location. TIMESTAMPs are limited to the years 1678 to 2261 here; other years need WriteColumns.
+// v in v's location. TIMESTAMPs are limited to 1677-09-21 to 2262-04-11 here, as int64
+// nanoseconds are; other times need WriteColumns.
 func (r *RowWriter) SetTime(col int, v time.Time) {
 	c := r.cols[col]
 	switch {
@@ -264,8 +270,8 @@ func (r *RowWriter) SetTime(col int, v time.Time) {
 		r.mismatch(col, "a time")
 	case c.unit == arrow.Millisecond:
 		c.append64(uint64(v.UnixMilli())) //nolint:gosec // the same bits
-	case v.Year() < 1678 || v.Year() > 2261:
-		r.mismatch(col, "a time outside of the years 1678 to 2261")
+	case v.Unix() < math.MinInt64/int64(time.Second) || v.Unix() >= math.MaxInt64/int64(time.Second):
+		r.mismatch(col, "a time outside of 1677-09-21 to 2262-04-11")
 	case c.local:
 		_, offset := v.Zone()
 		c.append64(uint64(v.UnixNano() + int64(offset)*int64(time.Second))) //nolint:gosec // the same bits

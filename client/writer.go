@@ -248,8 +248,8 @@ func (w *Writer) WriteColumns(rows int, cols *sluicev1.ColumnBatch) error {
 		return err
 	}
 	crc, size := columnsCRC(cols)
-	if limit := int64(w.limitsNow().GetMaxMessageBytes()) - messageOverhead; size > limit {
-		return newError(sluicev1.Reason_REASON_MESSAGE_TOO_LARGE, codes.InvalidArgument, "columns of %d bytes, the server accepts %d", size, limit)
+	if err := w.fitsMessage(rows, size); err != nil {
+		return err
 	}
 	return w.add(&entry{rows: int64(rows), bytes: size, schemaID: id, crc: crc, hasCRC: true, columns: cols})
 }
@@ -264,7 +264,23 @@ func (w *Writer) WriteRows(list *sluicev1.RowList) error {
 	if err != nil {
 		return err
 	}
-	return w.add(&entry{rows: int64(len(list.GetRows())), bytes: rowListBytes(list), schemaID: id, list: list})
+	rows, size := len(list.GetRows()), rowListBytes(list)
+	if err := w.fitsMessage(rows, size); err != nil {
+		return err
+	}
+	return w.add(&entry{rows: int64(rows), bytes: size, schemaID: id, list: list})
+}
+
+// fitsMessage refuses what the transport would end the stream for.
+func (w *Writer) fitsMessage(rows int, size int64) error {
+	limits := w.limitsNow()
+	if limit := int64(limits.GetMaxMessageBytes()) - messageOverhead; size > limit {
+		return newError(sluicev1.Reason_REASON_MESSAGE_TOO_LARGE, codes.InvalidArgument, "a batch of %d bytes, the server accepts %d", size, limit)
+	}
+	if limit := limits.GetMaxBatchRows(); rows > int(limit) {
+		return badArgument("a batch of %d rows, the server accepts %d", rows, limit)
+	}
+	return nil
 }
 
 // Flush makes all rows given so far durable and returns their end. Each flush costs one of the table's scarce blocks: use it for

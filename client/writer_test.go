@@ -512,3 +512,39 @@ func TestRowLargerThanAMessageIsRefusedHere(t *testing.T) {
 		t.Errorf("WriteArrow = %v, want MESSAGE_TOO_LARGE", err)
 	}
 }
+
+func TestSlicesSealedBeforeNeedNothing(t *testing.T) {
+	f := newFake()
+	c := f.dial(t)
+	alloc := testkit.Allocator(t)
+	first := openWriter(t, c, client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, first, alloc, 0, 100, 100)
+	seal(t, first, 100)
+	again := openWriter(t, c, client.WriterConfig{Schema: idSchema, Allocator: alloc, OnTakeover: sluicev1.OnTakeover_ON_TAKEOVER_RESUME})
+	if !again.AlreadySealed() || again.ResumeOffset() != 100 {
+		t.Errorf("AlreadySealed = %v, ResumeOffset = %d, want true, 100", again.AlreadySealed(), again.ResumeOffset())
+	}
+	rec := idBatch(alloc, 0, 1)
+	defer rec.Release()
+	if err := again.WriteArrow(rec); !client.Is(err, sluicev1.Reason_REASON_WRITER_CLOSED) {
+		t.Errorf("WriteArrow = %v, want WRITER_CLOSED", err)
+	}
+	seal(t, again, 100)
+}
+
+func TestOversizedColumnsAndRowsAreRefusedHere(t *testing.T) {
+	f := newFake()
+	w := openWriter(t, f.dial(t), client.WriterConfig{})
+	big := &sluicev1.ColumnBatch{Columns: []*sluicev1.ColumnData{{Data: make([]byte, 2<<20)}}}
+	if err := w.WriteColumns(1, big); !client.Is(err, sluicev1.Reason_REASON_MESSAGE_TOO_LARGE) {
+		t.Errorf("WriteColumns = %v, want MESSAGE_TOO_LARGE", err)
+	}
+	if err := w.WriteColumns(1<<19, &sluicev1.ColumnBatch{}); !client.Is(err, sluicev1.Reason_REASON_BAD_ARGUMENT) {
+		t.Errorf("WriteColumns = %v, want BAD_ARGUMENT", err)
+	}
+	list := &sluicev1.RowList{Rows: []*sluicev1.Row{{Values: []*sluicev1.Value{{Kind: &sluicev1.Value_Binary{Binary: make([]byte, 2<<20)}}}}}}
+	if err := w.WriteRows(list); !client.Is(err, sluicev1.Reason_REASON_MESSAGE_TOO_LARGE) {
+		t.Errorf("WriteRows = %v, want MESSAGE_TOO_LARGE", err)
+	}
+	seal(t, w, 0)
+}

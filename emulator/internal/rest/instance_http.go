@@ -13,7 +13,7 @@ import (
 
 // submitWait is how long the answer to a submission waits for the task's end: clients look
 // at the state at once, and then only every second.
-const submitWait = 300 * time.Millisecond
+const submitWait = time.Second
 
 type taskSubmitted struct {
 	XMLName    xml.Name

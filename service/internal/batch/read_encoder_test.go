@@ -528,6 +528,31 @@ func TestCompressedUpstreamMessagesAreRead(t *testing.T) {
 	}
 }
 
+// A message passes only in the compression that was asked for.
+func TestCompressionIsTheOneAskedFor(t *testing.T) {
+	mem := memory.NewGoAllocator()
+	cols, rows := bigints(60_000)
+	d := newDecoder(t, cols)
+	for up, option := range map[int8][]ipc.Option{codecNone: nil, codecLZ4: {ipc.WithLZ4()}, codecZSTD: {ipc.WithZstd()}} {
+		for asked, codec := range map[OutCompression]int8{OutUncompressed: codecNone, OutLZ4Frame: codecLZ4, OutZSTD: codecZSTD} {
+			e := newEncoder(t, cols, straight(cols), OutOptions{Compression: asked})
+			c := messageChunk(t, mem, d, rows, 1<<30, option...)
+			if c.header.codec != up || c.msg.Len() < coalesceBytes/4 {
+				t.Fatalf("upstream message of %d bytes, codec %d", c.msg.Len(), c.header.codec)
+			}
+			outs := encode(t, e, c)
+			for _, o := range outs {
+				if h, err := parseHeader(o.Arrow); err != nil || h.codec != codec {
+					t.Errorf("upstream %d, asked for %d: got %d, %v", up, codec, h.codec, err)
+				}
+			}
+			if diff := rowsDiff(rows, cells(t, mem, e, outs)); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}
+
 func TestFetchFormKeepsWhatArrowWouldLose(t *testing.T) {
 	micros, structs := OutOptions{ArrowTimestamp: TimestampMicros}, OutOptions{ArrowTimestamp: TimestampStruct}
 	for _, c := range []struct {

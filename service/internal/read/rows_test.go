@@ -155,6 +155,22 @@ func TestUpstreamFaultsAreMetByResuming(t *testing.T) {
 	}
 }
 
+// Tries are counted for one row position: an upstream that breaks off often, but each time a little further, is read.
+func TestProgressGivesNewTries(t *testing.T) {
+	f := newFake(t, 40)
+	for range 9 {
+		f.faults = append(f.faults, fault{after: 1, cut: errCut}, fault{open: err5xx})
+	}
+	e := newEngine(t, f)
+	var c collector
+	if err := e.Rows(t.Context(), RowsRequest{Token: session(t, e, f).Token, Options: rowsOptions()}, &c); err != nil {
+		t.Fatalf("Rows = %v with 3 tries for each position, want OK", err)
+	}
+	if diff := cmp.Diff(count(0, 40), c.ids(t)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What does not go away ends the stream with retry=resume after the tries, with all rows before it sent.
 func TestLastingFaultEndsTheStreamForResume(t *testing.T) {
 	for name, ft := range map[string]fault{

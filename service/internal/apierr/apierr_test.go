@@ -98,8 +98,12 @@ func TestFrom(t *testing.T) {
 		t.Error("nil is an error")
 	}
 	inner := apierr.New(apierr.RunClosed, "closed")
-	if got := apierr.From(fmt.Errorf("a: %w", fmt.Errorf("b: %w", inner))); got != inner {
+	if got := apierr.From(fmt.Errorf("a: %w", fmt.Errorf("b: %w", inner))); got.Error() != inner.Error() {
 		t.Errorf("From = %v", got)
+	}
+	apierr.From(inner).With("k", "v").WithViolation("f", "m").WithRequestID("r")
+	if inner.Meta("k") != "" || len(inner.Violations()) != 0 || inner.Proto("").GetRequestId() != "" {
+		t.Error("decorating what From gives changes the original, which others may hold")
 	}
 	for err, code := range map[error]codes.Code{
 		fmt.Errorf("read: %w", context.Canceled):               codes.Canceled,

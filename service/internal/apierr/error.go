@@ -118,13 +118,19 @@ func (e *Error) WithRequestID(id string) *Error {
 // OnStream gives a copy for use as a stream's status: BACKEND_UNAVAILABLE and DRAINING are answered there by a new
 // stream (retry=resume), on unary calls by repeating the call.
 func (e *Error) OnStream() *Error {
+	c := e.clone()
+	if e.reason == BackendUnavailable || e.reason == Draining {
+		c.With("retry", RetryResume)
+	}
+	return c
+}
+
+// clone shares nothing with e that a With method changes.
+func (e *Error) clone() *Error {
 	c := *e
 	c.meta = maps.Clone(e.meta)
 	c.violations = slices.Clip(e.violations)
 	c.details = slices.Clip(e.details)
-	if e.reason == BackendUnavailable || e.reason == Draining {
-		c.With("retry", RetryResume)
-	}
 	return &c
 }
 
@@ -162,7 +168,8 @@ func (e *Error) Code() codes.Code {
 	return e.reason.Code()
 }
 
-// From gives the Error inside err, nil for nil. A cancelled or expired context, ours or a remote call's, keeps gRPC's
+// From gives a copy of the Error inside err, nil for nil: the caller may decorate it, though err itself may be known to
+// others, as the error that ended a writer is. A cancelled or expired context, ours or a remote call's, keeps gRPC's
 // own code; anything else is INTERNAL with a fresh id in its message and in metadata "debug_id", and err as its cause.
 func From(err error) *Error {
 	if err == nil {
@@ -170,7 +177,7 @@ func From(err error) *Error {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		return e
+		return e.clone()
 	}
 	if c := contextCode(err); c != codes.OK {
 		return &Error{code: c, message: contextText(c), cause: err}

@@ -343,6 +343,7 @@ func TestNoRows(t *testing.T) {
 		"arrow":   {Arrow: batch.NewPayload(func() { released = true }, body)},
 		"columns": {Columns: columnBatch(cols, nil)},
 		"list":    {List: &sluicev1.RowList{}},
+		"none":    {Columns: &sluicev1.ColumnBatch{}},
 	} {
 		if c := check(t, compile(t, cols, batch.Definition{}, 0), in); c.Rows != 0 || c.Bytes() != 0 {
 			t.Errorf("%s: %+v", name, c)

@@ -167,6 +167,7 @@ func (e *Engine) completes(ctx context.Context, id RunID) (bool, error) {
 // lookSealed checks that all slices that must be sealed are, and what CompleteRun expects: else RUN_INCOMPLETE.
 func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
 	var missing []string
+	opened := false
 	for i, o := range r.Outputs {
 		count := o.SliceCount
 		var rows *int64
@@ -182,6 +183,7 @@ func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
 		if !out.exists() && !slices.ContainsFunc(r.Expect, func(x expectRecord) bool { return x.Output == i }) {
 			continue // never opened: left as it is
 		}
+		opened = opened || out.exists()
 		unsealed, sealed, none, err := e.unsealed(ctx, r.ID, i, count)
 		if err != nil {
 			return err
@@ -196,6 +198,9 @@ func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
 			return apierr.New(apierr.RunIncomplete, "output %s has %d rows, expected are %d", outputText(o), sealed, *rows).
 				With("run_id", string(r.ID)).With("rows", strconv.FormatInt(sealed, 10))
 		}
+	}
+	if len(missing) == 0 && !opened {
+		return apierr.New(apierr.RunIncomplete, "no output of run %q was ever opened", r.ID).With("run_id", string(r.ID)).With("missing", "*")
 	}
 	if len(missing) == 0 {
 		return nil

@@ -234,7 +234,8 @@ func (c *client) must(err error) *client {
 
 // writeAll sends n rows from wherever the slice is, seals and waits for the run if that completes it.
 func (c *client) writeAll(n int) error {
-	if at := int(c.wr.Expected()); at < n {
+	at := int(c.wr.Expected())
+	if n = max(n, at); at < n { // with RESUME there may be more already
 		if err := c.send(n - at); err != nil {
 			return err
 		}

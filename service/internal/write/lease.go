@@ -97,11 +97,13 @@ func (w *Writer) tick(ctx context.Context) {
 // cutIdle closes a block that got no rows for a while, or whose rows are old, unless rows are just moving.
 func (w *Writer) cutIdle(ctx context.Context) {
 	defer w.schedule()
-	if !w.step.TryLock() {
+	select {
+	case w.step <- struct{}{}:
+		defer w.leaveStep()
+	default:
 		w.bePatient(time.Second) // rows are moving right now
 		return
 	}
-	defer w.step.Unlock()
 	if w.Err() != nil {
 		return
 	}

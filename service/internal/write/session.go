@@ -97,16 +97,21 @@ type fenceProbe struct {
 // check probes on the given session if that was not done yet, and refuses a backend that ignores versions unless the
 // operator allowed it.
 func (p *fenceProbe) check(ctx context.Context, e *Engine, ref table.Ref, upload string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.done {
+	unlock, err := e.outputLocks.lock(ctx, "probe")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if done, _ := p.known(); !done {
 		honoured, err := e.probeVersions(ctx, ref, upload)
 		if err != nil {
 			return fmt.Errorf("probe whether block versions are honoured: %w", err)
 		}
+		p.mu.Lock()
 		p.done, p.honoured = true, honoured
+		p.mu.Unlock()
 	}
-	if p.honoured || e.cfg.AllowUnfenced {
+	if _, honoured := p.known(); honoured || e.cfg.AllowUnfenced {
 		return nil
 	}
 	return apierr.New(apierr.Unsupported, "this deployment ignores block versions, so late uploads cannot be fenced; the operator may allow it (unfenced_backend)")
@@ -114,9 +119,14 @@ func (p *fenceProbe) check(ctx context.Context, e *Engine, ref table.Ref, upload
 
 // unfenced says that versions are known to be ignored.
 func (p *fenceProbe) unfenced() bool {
+	done, honoured := p.known()
+	return done && !honoured
+}
+
+func (p *fenceProbe) known() (done, honoured bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.done && !p.honoured
+	return p.done, p.honoured
 }
 
 // probeID is the id the probe uses. It is never given out.

@@ -42,7 +42,7 @@ type Writer struct {
 	ageing   bool // rows leave by age
 	implicit bool
 
-	step sync.Mutex // the right to move rows into blocks; taken before mu
+	step chan struct{} // capacity 1: the right to move rows into blocks, held while full; taken before mu
 
 	mu            sync.Mutex
 	accepted      RowOffset               // guarded by mu
@@ -75,7 +75,7 @@ func newWriter(o *opening) *Writer {
 	w := &Writer{
 		e: o.e, key: o.key, attempt: o.slice.Attempt, term: o.slice.Term, ttl: o.run.LeaseTTL, replay: o.req.ReplayBytes, worker: o.req.WorkerID,
 		resumed: o.action == openKeep && o.existed && o.sameWriter, ageing: o.req.OnTakeover == Resume, implicit: o.run.Implicit,
-		accepted: o.slice.Durable, durable: o.slice.Durable, seen: time.Now(),
+		accepted: o.slice.Durable, durable: o.slice.Durable, seen: time.Now(), step: make(chan struct{}, 1),
 	}
 	w.entry = wheelEntry{index: -1, w: w}
 	return w
@@ -316,6 +316,18 @@ func (w *Writer) Append(ctx context.Context, offset RowOffset, rows int, crc uin
 	return result, w.died(w.take(ctx, c, crc))
 }
 
+// takeStep waits for the right to move rows; leaveStep gives it back.
+func (w *Writer) takeStep(ctx context.Context) error {
+	select {
+	case w.step <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (w *Writer) leaveStep() { <-w.step }
+
 // place finds out what a batch at this offset is: ours to take, a duplicate, or wrong.
 func (w *Writer) place(offset RowOffset, rows int, crc uint32) (r AppendResult, mine bool, err error) {
 	if offset < 0 || rows < 0 {
@@ -350,8 +362,11 @@ func (w *Writer) offsetError(r apierr.Reason, got RowOffset) error {
 
 // take moves a checked batch into the open block, or gathers it.
 func (w *Writer) take(ctx context.Context, c *batch.Checked, crc uint32) error {
-	w.step.Lock()
-	defer w.step.Unlock()
+	if err := w.takeStep(ctx); err != nil {
+		c.Release()
+		return err
+	}
+	defer w.leaveStep()
 	if form, any := w.form(); any && form != c.Form {
 		if err := w.cut(ctx, false); err != nil { // one block, one form
 			c.Release()
@@ -481,9 +496,11 @@ func (w *Writer) Flush(ctx context.Context) (RowOffset, error) {
 }
 
 func (w *Writer) flush(ctx context.Context) error {
-	w.step.Lock()
+	if err := w.takeStep(ctx); err != nil {
+		return err
+	}
 	err := w.cut(ctx, false)
-	w.step.Unlock()
+	w.leaveStep()
 	if err != nil {
 		return err
 	}
@@ -560,12 +577,14 @@ func (w *Writer) checkSeal(rows *int64) error {
 }
 
 func (w *Writer) seal(ctx context.Context) error {
-	w.step.Lock()
+	if err := w.takeStep(ctx); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	rowsLeft := w.block != nil || len(w.gathered) > 0
 	w.mu.Unlock()
 	err := w.cut(ctx, true)
-	w.step.Unlock()
+	w.leaveStep()
 	if err != nil {
 		return err
 	}

@@ -337,7 +337,9 @@ func (b *Backend) CommitUpload(_ context.Context, _ table.Ref, id string) error 
 	return b.do(Call{Op: OpPost, Upload: id}, func() error {
 		s := b.sessions[id]
 		switch {
-		case s == nil || s.gone || s.status == write.UploadExpired || s.status == write.UploadCanceled || s.status == write.UploadCritical:
+		case s == nil || s.gone:
+			return apierr.New(apierr.SessionExpired, "no session %s", id)
+		case s.status == write.UploadExpired || s.status == write.UploadCanceled || s.status == write.UploadCritical:
 			return fmt.Errorf("session %s: %w", id, write.ErrRefused)
 		case s.status != write.UploadNormal:
 			return nil // committed before

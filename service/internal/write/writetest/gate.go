@@ -120,8 +120,15 @@ func (g *Gate) Upload(ctx context.Context, r table.Ref, id string) (*write.Uploa
 
 // OpenBlock implements write.Backend.
 func (g *Gate) OpenBlock(ctx context.Context, t write.BlockTarget) (write.BlockWriter, error) {
-	bw, err := gated(g, func() (write.BlockWriter, error) { return g.backend.OpenBlock(ctx, t) })
+	var opened write.BlockWriter
+	bw, err := gated(g, func() (_ write.BlockWriter, err error) {
+		opened, err = g.backend.OpenBlock(ctx, t)
+		return opened, err
+	})
 	if err != nil {
+		if opened != nil {
+			opened.Abort() // the connection went with the process
+		}
 		return nil, err
 	}
 	return &gatedPut{g: g, bw: bw}, nil

@@ -25,6 +25,7 @@ PKGS     ?= ./...
 FUZZTIME ?= 30s
 ROWS     ?= all
 REQUIRE  ?=
+ARGS     ?=
 # The API must not break against the last release; before the first one, against the last commit.
 AGAINST  ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse --verify HEAD 2>/dev/null)
 
@@ -97,9 +98,8 @@ fault: ## 200 seeded rounds of killing and cutting
 	SLUICE_FAULT_ROUNDS=200 go test -tags $(TAGS) -count=1 -timeout 60m -run Fault ./conformance/...
 
 .PHONY: bench
-bench: ## the numbers, ours and a peer's from one run; out/bench.json
-	@mkdir -p out
-	go run -tags $(TAGS) ./internal/bench
+bench: bin/sluice bin/sluiced ## the numbers, ours and a peer's from one run, in out/bench.json; ARGS='-only upload -runs 9'
+	go run -tags $(TAGS) ./internal/bench $(ARGS)
 
 .PHONY: checklist
 checklist: ## which rows of docs/semantics.md are proven; ROWS=TW,RS-01..20 restricts, REQUIRE=… fails without

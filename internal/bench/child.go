@@ -29,6 +29,7 @@ import (
 //	◀ {"addr":"127.0.0.1:…"}
 //	▶ memory                          ◀ {"rss":…,"heap":…,"stacks":…,"goroutines":…}
 //	▶ collect                         ◀ the same, after a garbage collection
+//	▶ heap FILE                       ◀ the same, with a heap profile in the file
 const childCommand = "child"
 
 // footprint is what the child takes: bytes, and a count.
@@ -76,6 +77,12 @@ func answer(in io.Reader, out *json.Encoder) error {
 	for lines.Scan() {
 		if lines.Text() == "collect" {
 			debug.FreeOSMemory()
+		}
+		if path, ok := strings.CutPrefix(lines.Text(), "heap "); ok {
+			runtime.GC()
+			if err := writeProfile("heap", path); err != nil {
+				return err
+			}
 		}
 		f, err := ownFootprint()
 		if err != nil {
@@ -157,12 +164,15 @@ func (c *child) read(to any) error {
 }
 
 // footprint asks; collected says whether garbage is to be collected before.
-func (c *child) footprint(collected bool) (f footprint, err error) {
-	line := "memory\n"
+func (c *child) footprint(collected bool) (footprint, error) {
 	if collected {
-		line = "collect\n"
+		return c.ask("collect")
 	}
-	if _, err := io.WriteString(c.in, line); err != nil {
+	return c.ask("memory")
+}
+
+func (c *child) ask(line string) (f footprint, err error) {
+	if _, err := io.WriteString(c.in, line+"\n"); err != nil {
 		return footprint{}, fmt.Errorf("ask service process: %w", err)
 	}
 	return f, c.read(&f)

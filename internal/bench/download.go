@@ -42,7 +42,7 @@ func (r *runner) download(ctx context.Context, s *stack, shape shape) error {
 	if err := createTable(ctx, s.client, table, shape); err != nil {
 		return err
 	}
-	fill := &upload{stack: s, slices: 1, batches: b, ourTable: table}
+	fill := &upload{stack: s, slices: 1, sets: 1, batches: b, ourTable: table}
 	if err := fill.ours(ctx); err != nil {
 		return fmt.Errorf("fill table: %w", err)
 	}

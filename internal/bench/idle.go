@@ -145,10 +145,24 @@ func (r *runner) sampleIdle(ctx context.Context, c *child, crowd *crowd, before 
 	if crowd.talk == oneRow && median(rate) < 0.5*float64(n) { // heartbeats are not answered
 		return fmt.Errorf("the service answered %.0f messages a second of %d", median(rate), n)
 	}
+	if r.cfg.heap != "" {
+		if _, err := c.ask("heap " + r.cfg.heap); err != nil {
+			return err
+		}
+	}
+	live, err := c.footprint(true)
+	if err != nil {
+		return err
+	}
+	each := func(now, before int64) []float64 { return []float64{float64(now-before) / float64(n) / 1024} }
 	name := idleName(crowd.talk)
 	r.add(
 		absolute(name+"/rss", "KiB/slice", rss, goalIdleKiB, lower),
 		absolute(name+"/goroutines", "1/slice", goroutines, goalIdleGoroutines, lower),
+		// What the slices keep alive: heap and stacks after a collection. The rest of the RSS is garbage, which Go lets grow to
+		// the size of what is alive.
+		absolute(name+"/held", "KiB/slice", each(live.Heap+live.Stacks, before.Heap+before.Stacks), goalIdleKiB, lower),
+		absolute(name+"/stacks", "KiB/slice", each(live.Stacks, before.Stacks), 0, lower),
 		absolute(name+"/cpu", "% of a core", cpu, 0, lower),
 	)
 	return nil

@@ -32,6 +32,8 @@ type config struct {
 	quick   bool
 	side    side
 	profile string
+	allocs  string
+	heap    string
 	out     string
 	dir     string
 	bin     string
@@ -59,7 +61,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	err = errors.Join(r.all(ctx), stop())
+	err = errors.Join(r.all(ctx), stop(), writeProfile("allocs", cfg.allocs))
 	// What was measured before an error is worth printing too.
 	fmt.Fprintf(out, "%s, %d CPUs, %s %s/%s, medians of %d\n", time.Now().UTC().Format(time.DateTime), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, cfg.runs)
 	printTable(out, r.results)
@@ -76,6 +78,8 @@ func parseFlags(args []string, output io.Writer) (config, error) {
 	f.BoolVar(&cfg.quick, "quick", false, "a tenth of the data and of the slices: to see that everything works, the figures mean little")
 	f.StringVar(&who, "side", string(bothSides), "run both, ours or peer: for profiles")
 	f.StringVar(&cfg.profile, "cpuprofile", "", "write a CPU profile to this `file`")
+	f.StringVar(&cfg.allocs, "memprofile", "", "write a profile of all allocations to this `file`")
+	f.StringVar(&cfg.heap, "heapprofile", "", "write what the service's own process holds for idle slices to this `file`")
 	f.StringVar(&cfg.out, "o", filepath.Join("out", "bench.json"), "write the rows to this `file`")
 	f.StringVar(&cfg.dir, "dir", "out", "put data below this `folder`; it should be on the disk that is meant, not in memory")
 	f.StringVar(&cfg.bin, "bin", "bin", "`folder` of sluice and sluiced")
@@ -115,4 +119,16 @@ func startProfile(path string) (stop func() error, err error) {
 		pprof.StopCPUProfile()
 		return file.Close()
 	}, nil
+}
+
+// writeProfile writes one of the runtime's profiles, if a file is named.
+func writeProfile(name, path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("create profile: %w", err)
+	}
+	return errors.Join(pprof.Lookup(name).WriteTo(file, 0), file.Close())
 }

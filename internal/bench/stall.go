@@ -70,7 +70,7 @@ func (r *runner) stall(ctx context.Context, gate *gate, c *child, n int) (err er
 	if err != nil {
 		return err
 	}
-	warm := &upload{stack: &stack{client: cl}, slices: 1, batches: b, ourTable: "t"}
+	warm := &upload{stack: &stack{client: cl}, slices: 1, sets: 1, batches: b, ourTable: "t"}
 	if err := warm.ours(ctx); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}

@@ -25,15 +25,21 @@ const (
 // uploadSlices are the numbers of writers at once.
 var uploadSlices = []int{1, 16}
 
-// sliceBytes is how much one writer sends: one full block when it is alone.
-func sliceBytes(slices int, endpoint string) int {
+// setBytes is what all writers share: a set of batches that each of them writes several times over.
+const setBytes = 16 << 20
+
+// sets is how often one writer writes the set. One stream writes 256 MiB, several blocks, so that opening and commit are
+// a small part; where rows are stored, the disk asks for less.
+func sets(slices int, endpoint string) int {
 	switch {
+	case slices == 1 && endpoint == "discard":
+		return 16
 	case slices == 1:
-		return 64 << 20
+		return 8
 	case endpoint == "discard":
-		return 32 << 20
+		return 2
 	}
-	return 16 << 20
+	return 1
 }
 
 // uploadGroup is the same Arrow batches through the service and through the SDK's RecordArrowWriter, from opening to commit.
@@ -65,7 +71,7 @@ func (r *runner) upload(ctx context.Context, s *stack, slices int, endpoint stri
 	if !r.wants(name) {
 		return nil
 	}
-	u, err := newUpload(ctx, s, slices, r.scaled(sliceBytes(slices, endpoint)))
+	u, err := newUpload(ctx, s, slices, r.scaled(setBytes), sets(slices, endpoint))
 	if err != nil {
 		return err
 	}
@@ -88,18 +94,22 @@ func (r *runner) upload(ctx context.Context, s *stack, slices int, endpoint stri
 type upload struct {
 	stack     *stack
 	slices    int
+	sets      int
 	batches   *batches
 	sdk       []sdkarray.Record
 	ourTable  string
 	peerTable string
 }
 
-func newUpload(ctx context.Context, s *stack, slices, bytes int) (*upload, error) {
+func newUpload(ctx context.Context, s *stack, slices, bytes, sets int) (*upload, error) {
 	b, err := arrowBatches(makeRows(wide, bytes/wide.rowBytes()))
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{stack: s, slices: slices, batches: b, ourTable: fmt.Sprintf("ours_%d", slices), peerTable: fmt.Sprintf("peer_%d", slices)}
+	u := &upload{
+		stack: s, slices: slices, sets: sets, batches: b,
+		ourTable: fmt.Sprintf("ours_%d", slices), peerTable: fmt.Sprintf("peer_%d", slices),
+	}
 	for _, name := range []string{u.ourTable, u.peerTable} {
 		if err := createTable(ctx, s.client, name, wide); err != nil {
 			return nil, err
@@ -114,7 +124,7 @@ func newUpload(ctx context.Context, s *stack, slices, bytes int) (*upload, error
 }
 
 // bytes moved by one run, as Arrow.
-func (u *upload) bytes() int { return u.slices * u.batches.bytes }
+func (u *upload) bytes() int { return u.slices * u.sets * u.batches.bytes }
 
 // ours writes a run through the service and replaces the table with it.
 func (u *upload) ours(ctx context.Context) error {
@@ -158,12 +168,14 @@ func (u *upload) writeSlice(ctx context.Context, cfg client.WriterConfig) (*clie
 		return nil, fmt.Errorf("open slice: %w", err)
 	}
 	defer w.Close() //nolint:errcheck // Seal told what matters
-	for _, rec := range u.batches.ours {
-		if err := w.WriteArrow(rec); err != nil {
-			return nil, fmt.Errorf("write batch: %w", err)
+	for range u.sets {
+		for _, rec := range u.batches.ours {
+			if err := w.WriteArrow(rec); err != nil {
+				return nil, fmt.Errorf("write batch: %w", err)
+			}
 		}
 	}
-	return seal(ctx, w, u.batches.rows)
+	return seal(ctx, w, u.sets*u.batches.rows)
 }
 
 // seal closes a slice and checks how many rows it has.
@@ -204,9 +216,11 @@ func (u *upload) writeBlock(session *tunnel.UploadSession, id int) error {
 	if err != nil {
 		return fmt.Errorf("open block: %w", err)
 	}
-	for _, rec := range u.sdk {
-		if err := w.WriteArrowRecord(rec); err != nil {
-			return fmt.Errorf("write block: %w", err)
+	for range u.sets {
+		for _, rec := range u.sdk {
+			if err := w.WriteArrowRecord(rec); err != nil {
+				return fmt.Errorf("write block: %w", err)
+			}
 		}
 	}
 	if err := w.Close(); err != nil {

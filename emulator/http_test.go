@@ -137,8 +137,12 @@ func TestHTTP_auth_errors_have_the_form_of_the_half(t *testing.T) {
 
 func TestHTTP_tunnel_lookup_echoes_the_host(t *testing.T) {
 	s := start(t, emulator.Options{})
-	if _, _, body := raw(t, s, "GET", "/api/projects/p/tunnel?service", ""); body != "tunnel.example:99" {
+	_, headers, body := raw(t, s, "GET", "/api/projects/p/tunnel?service", "")
+	if body != "tunnel.example:99" {
 		t.Errorf("tunnel lookup = %q, want the Host header", body)
+	}
+	if !strings.Contains(strings.Join(headers, "\n"), "Content-Type: text/plain; charset=utf-8") {
+		t.Errorf("no character set in %q: one client would read texts as Latin-1", headers)
 	}
 }
 

@@ -110,7 +110,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 }
 
 func writeText(w http.ResponseWriter, text string) {
-	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8") // without it one client reads Latin-1
 	_, _ = io.WriteString(w, text)
 }
 

@@ -140,12 +140,20 @@ func valueText(arr arrow.Array, row int, t types.Type) string {
 	}
 }
 
-// elementText is one value inside a collection, which may be NULL.
+// elementText is one value inside a collection, in the form that clients read back: NULL
+// is \N, what is neither number nor collection stands in quotes.
 func elementText(arr arrow.Array, row int, t types.Type) string {
 	if arr.IsNull(row) {
-		return "null"
+		return `\N`
 	}
-	return valueText(arr, row, t)
+	text := valueText(arr, row, t)
+	switch t.Kind {
+	case types.Boolean, types.TinyInt, types.SmallInt, types.Int, types.BigInt, types.Float, types.Double, types.Decimal,
+		types.Array, types.Map, types.Struct:
+		return text
+	default:
+		return `"` + strings.ReplaceAll(text, `"`, `\"`) + `"`
+	}
 }
 
 // floatText writes a number as the service does: as Java.

@@ -136,7 +136,7 @@ func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next
 		if q.After != "" && bytes.Compare(from, prefix) >= 0 {
 			start = append(from, 0)
 		}
-		for k, v := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		for k, _ := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			if q.Limit > 0 && len(page) == q.Limit {
 				next = page[len(page)-1].Key.Name
 				return nil
@@ -145,7 +145,6 @@ func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next
 			if _, err := getJSON(tx.Bucket(bucketTables), k, &t); err != nil {
 				return err
 			}
-			_ = v
 			page = append(page, t)
 		}
 		return nil

@@ -204,7 +204,7 @@ func (sn *Snapshot) Schema(opt ReadOptions) *arrow.Schema {
 	return wire.ArrowSchema(WireColumns(sn.Columns(opt)), opt.Layout)
 }
 
-// Item is a piece of a snapshot: rows From..To of one stored batch.
+// item is a piece of a snapshot: rows From..To of one stored batch.
 type item struct {
 	file     *mapping
 	msg      message

@@ -30,7 +30,7 @@ import (
 
 const table = "/projects/p/tables/t"
 
-// idBody frames a record stream of one BIGINT column.
+// idRecords is a record stream of one BIGINT column.
 func idRecords(t testing.TB, ids ...int64) []byte {
 	t.Helper()
 	b := array.NewInt64Builder(memory.DefaultAllocator)

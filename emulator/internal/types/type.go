@@ -80,7 +80,7 @@ type Field struct {
 	Type Type
 }
 
-// ArrayOf, MapOf and StructOf build nested types.
+// ArrayOf builds ARRAY<elem>.
 func ArrayOf(elem Type) Type {
 	return Type{Kind: Array, Children: []Field{{Name: "element", Type: elem}}}
 }

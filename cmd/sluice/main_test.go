@@ -159,6 +159,7 @@ func TestErrorsNameTheirObject(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("id,name\n1,a\nx,b\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	missing := write(t, dir, "missing.csv", "id,name\n1,a\n,b\n")
 	mustSluice(t, "table", "create", "fruit", "-c", "id bigint not null", "-c", "name string", "--addr", addr)
 	for name, c := range map[string]struct {
 		args []string
@@ -169,6 +170,7 @@ func TestErrorsNameTheirObject(t *testing.T) {
 		"table exists":  {[]string{"create", "fruit", "-c", "id bigint"}, "TABLE_EXISTS"},
 		"bad type":      {[]string{"create", "x", "-c", "id bigit"}, "bigit"},
 		"bad value":     {[]string{"import", bad, "fruit"}, `line 3, column "id": "x" is no int64`},
+		"refused row":   {[]string{"import", missing, "fruit"}, "row 2, column id"},
 		"no file":       {[]string{"import", filepath.Join(dir, "no.csv"), "fruit"}, "no such file"},
 		"bad column":    {[]string{"export", "fruit", filepath.Join(dir, "o.csv"), "--columns", "colour"}, "colour"},
 	} {

@@ -80,8 +80,6 @@ func (s *rowServer) rowsRequest(req *sluicev1.ReadRowsRequest) (read.RowsRequest
 		return rows, missing("source", "session_token or spec is required")
 	}
 	switch {
-	case rows.SkipRows < 0:
-		return rows, missing("skip_rows", "must not be negative")
 	case rows.RowLimit < 0:
 		return rows, missing("row_limit", "must not be negative")
 	case req.GetMaxBatchRows() < 0:

@@ -253,6 +253,25 @@ func (e *Engine) forgetLife(r runRecord) {
 	delete(e.lives, r.ID)
 }
 
+// startSweep sweeps in the background, unless the sweep before is still at it.
+func (e *Engine) startSweep(ctx context.Context) {
+	e.mu.Lock()
+	busy := e.sweeping
+	e.sweeping = true
+	e.mu.Unlock()
+	if busy {
+		return
+	}
+	e.background(ctx, func(ctx context.Context) {
+		defer func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.sweeping = false
+		}()
+		e.sweep(ctx)
+	})
+}
+
 // sweep takes up every run that nobody else moves: all sealed, CLOSING, COMMITTING, expired, or ended and not clean.
 // It forgets runs whose retention is over.
 func (e *Engine) sweep(ctx context.Context) {

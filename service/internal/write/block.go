@@ -307,6 +307,9 @@ func putFailed(err error) error {
 	if err == nil {
 		return nil
 	}
+	if !Fatal(err) { // the rows were checked: a backend that rejects them is a bug of ours, and no rejection of a batch
+		return apierr.Wrap(err, apierr.Internal, "the backend refused rows that had been checked")
+	}
 	if !retry.Repeatable(err) {
 		return backendError(err, "upload a block")
 	}

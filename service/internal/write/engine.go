@@ -142,6 +142,7 @@ type Engine struct {
 	lives    map[RunID]*runLife         // runs that have not ended; guarded by mu
 	reusable []BlockID                  // rules.reuseIDs only; guarded by mu
 	forgot   time.Time                  // when old runs were looked for last; guarded by mu
+	sweeping bool                       // guarded by mu
 	drives   map[RunID]*drive           // commits and aborts under way here; guarded by mu
 	burying  map[string]bool            // outputs whose dead blocks are being buried; guarded by mu
 	cancels  map[int]context.CancelFunc // of what runs in the background; guarded by mu
@@ -186,7 +187,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	sweep := time.NewTicker(e.cfg.Limits.SweepEvery)
 	defer sweep.Stop()
-	e.spawn(func() { e.sweep(ctx) })
+	e.startSweep(ctx)
 	for {
 		due := e.wheel.timer()
 		select {
@@ -198,7 +199,7 @@ func (e *Engine) Run(ctx context.Context) error {
 				w.tick(ctx)
 			}
 		case <-sweep.C:
-			e.spawn(func() { e.sweep(ctx) })
+			e.startSweep(ctx)
 		}
 	}
 }
@@ -220,17 +221,6 @@ func (e *Engine) stop() {
 	}
 	e.work.Wait()
 	e.wheel.stop()
-}
-
-// spawn runs f in a goroutine that Run waits for. It says false, and does nothing, once the engine has stopped.
-func (e *Engine) spawn(f func()) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return false
-	}
-	e.work.Go(f)
-	return true
 }
 
 // background runs f in a goroutine that outlives the caller's context, keeps its values, and ends with the engine.

@@ -392,7 +392,7 @@ func (o *opening) txn(ctx context.Context, run stored[runRecord], lock stored[lo
 		txn.Puts = append(txn.Puts, lock.put(lockRecord{Run: o.key.run}))
 	}
 	if !slice.exists() || slice.v.State != SliceOpen && o.slice.State == SliceOpen {
-		rec, err := o.oneMoreUnsealed(ctx, run.v, out, !slice.exists())
+		rec, err := o.oneMoreUnsealed(ctx, run.v, out, slice)
 		if err != nil {
 			return Txn{}, err
 		}
@@ -429,7 +429,7 @@ func (o *opening) next(old stored[sliceRecord], now time.Time) sliceRecord {
 
 // oneMoreUnsealed is the output's record once one more of its slices needs an id for its seal. Every such open puts
 // it, so that reservations, which compare it, never count too few.
-func (o *opening) oneMoreUnsealed(ctx context.Context, run runRecord, out stored[outputRecord], newSlice bool) (outputRecord, error) {
+func (o *opening) oneMoreUnsealed(ctx context.Context, run runRecord, out stored[outputRecord], slice stored[sliceRecord]) (outputRecord, error) {
 	rec := out.v
 	if !out.exists() {
 		rec = outputRecord{Ref: o.ref, State: OutputOpen}
@@ -437,11 +437,15 @@ func (o *opening) oneMoreUnsealed(ctx context.Context, run runRecord, out stored
 			rec.Clear = clearNeeded
 		}
 	}
-	if newSlice {
+	if !slice.exists() {
 		rec.Opened++
 	}
+	needed := int32(0) // ids beyond those that are kept already
+	if slice.v.State == SliceSealed {
+		needed = 1
+	}
 	spare, err := o.e.spareBlocks(ctx, run, o.key.out, rec)
-	if err == nil && spare < 1 && o.decl.SliceCount == 0 {
+	if err == nil && spare < needed {
 		err = tooManyBlocks()
 	}
 	return rec, err
@@ -473,7 +477,7 @@ func (o *opening) hold(ctx context.Context) (*Writer, Opened, error) {
 		return nil, opened, nil
 	}
 	w := newWriter(o)
-	if o.existed {
+	if o.existed && !o.sameWriter { // what a resume left is buried by the commit: AppendRows resumes all the time
 		e.buryLater(ctx, o.key.run, o.key.out)
 	}
 	if o.slice.State == SliceSealed {

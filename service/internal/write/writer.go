@@ -605,7 +605,11 @@ func (w *Writer) afterSeal(ctx context.Context, after sliceRecord) {
 	w.e.unregister(w)
 	w.leaveBudget()
 	sealed := Sealed{Rows: int64(after.Durable)}
-	completes, err := w.e.completes(ctx, w.key.run)
+	completes := false
+	var err error
+	if !w.e.heldHere(w.key.run) { // else somebody who seals later looks: 2,000 seals would read 2,000 slices each
+		completes, err = w.e.completes(ctx, w.key.run)
+	}
 	if err == nil && completes {
 		err = w.e.closeFor(ctx, w.key.run, whyComplete, "")
 	}
@@ -623,6 +627,18 @@ func (w *Writer) afterSeal(ctx context.Context, after sliceRecord) {
 	w.tell()
 }
 
+// heldHere says that this replica holds a slice of the run, which is therefore not sealed.
+func (e *Engine) heldHere(id RunID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key := range e.holds {
+		if key.run == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Finish waits, after a seal that completes the run, for the run's end. The Run comes also with COMMIT_FAILED and
 // OUTCOME_UNKNOWN.
 func (w *Writer) Finish(ctx context.Context) (Run, error) {
@@ -633,6 +649,9 @@ func (w *Writer) Finish(ctx context.Context) (Run, error) {
 	r, err := w.e.loadRun(ctx, w.key.run)
 	if err != nil {
 		return Run{}, err
+	}
+	if r.v.State.Ended() {
+		return w.e.outcome(ctx, r.v) // CompleteRun would try the rest of a PARTIALLY_COMMITTED run again
 	}
 	if r.v.State == RunOpen && !completes {
 		return Run{}, apierr.New(apierr.RunIncomplete, "run %q is not complete", w.key.run).With("run_id", string(w.key.run))

@@ -101,3 +101,63 @@ func (s *stack) readSome(t *testing.T, token string, skip int64, n int) (rows []
 	}
 	return rows, next
 }
+
+func TestListPartitionsByPattern(t *testing.T) {
+	s := newStack(t)
+	path := s.table(t, "t", []string{"uid bigint"}, []string{"pt string", "hr string"})
+	for _, part := range []string{"pt=a/hr=1", "pt=a/hr=2", "pt=b/hr=1"} {
+		s.fill(t, path+"/"+part, row{1})
+	}
+	for text, want := range map[string][]string{
+		"pt=a,hr=*":                    {"pt=a/hr=1", "pt=a/hr=2"},
+		"pt=?/hr=1":                    {"pt=a/hr=1", "pt=b/hr=1"},
+		"/*query*/ pt = 'b' or hr = 2": {"pt=a/hr=2", "pt=b/hr=1"},
+		"pt=nobody,hr=1":               nil,
+	} {
+		resp, err := s.tables.ListPartitions(ctxOf(t), &sluicev1.ListPartitionsRequest{
+			Table: &sluicev1.TableRef{Path: path}, Partitions: []string{text},
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var got []string
+		for _, p := range resp.GetPartitions() {
+			got = append(got, p.GetText())
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s differs (-want +got):\n%s", text, diff)
+		}
+	}
+	_, err := s.tables.ListPartitions(ctxOf(t), &sluicev1.ListPartitionsRequest{
+		Table: &sluicev1.TableRef{Path: path}, Partitions: []string{"pt=a"},
+	})
+	wantReason(t, err, sluicev1.Reason_REASON_BAD_PARTITION)
+}
+
+func TestListPartitionsPageByPage(t *testing.T) {
+	s := newStack(t)
+	path := s.table(t, "t", []string{"uid bigint"}, []string{"pt string"})
+	want := []string{"pt=a", "pt=b", "pt=c", "pt=d", "pt=e"}
+	for _, part := range want {
+		s.fill(t, path+"/"+part)
+	}
+	var got []string
+	token := ""
+	for {
+		resp, err := s.tables.ListPartitions(ctxOf(t), &sluicev1.ListPartitionsRequest{
+			Table: &sluicev1.TableRef{Path: path}, PageSize: 2, PageToken: token,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range resp.GetPartitions() {
+			got = append(got, p.GetText())
+		}
+		if token = resp.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pages differ (-want +got):\n%s", diff)
+	}
+}

@@ -180,21 +180,21 @@ func selectPartitions(info *table.Info, all []table.PartitionInfo, texts []strin
 		slices.SortFunc(all, byText)
 		return all, nil
 	}
+	patterns, err := table.CompilePatterns(&info.Schema, texts)
+	if err != nil {
+		return nil, err
+	}
 	specs := make([]table.Spec, len(all))
 	for i := range all {
 		specs[i] = all[i].Spec
 	}
-	picked, err := table.SelectPartitions(&info.Schema, texts, specs)
-	if err != nil {
-		return nil, err
+	chosen, _ := patterns.Select(specs) // a listing does not mind a text that names nothing
+	picked := make([]table.PartitionInfo, len(chosen))
+	for i, at := range chosen {
+		picked[i] = all[at]
 	}
-	wanted := make(map[string]bool, len(picked))
-	for _, spec := range picked {
-		wanted[spec.String()] = true
-	}
-	all = slices.DeleteFunc(all, func(p table.PartitionInfo) bool { return !wanted[p.Spec.String()] })
-	slices.SortFunc(all, byText)
-	return all, nil
+	slices.SortFunc(picked, byText)
+	return picked, nil
 }
 
 func (s *tableServer) CreatePartition(ctx context.Context, req *sluicev1.CreatePartitionRequest) (*sluicev1.CreatePartitionResponse, error) {

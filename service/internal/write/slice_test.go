@@ -1,6 +1,7 @@
 package write_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
+	"github.com/sluice-io/sluice/service/internal/flow"
 	"github.com/sluice-io/sluice/service/internal/table"
 	"github.com/sluice-io/sluice/service/internal/write"
 	"github.com/sluice-io/sluice/service/internal/write/writetest"
@@ -449,6 +451,24 @@ func TestHoldersGetAFreshLeaseAfterARestart(t *testing.T) {
 		wantReason(t, "open within the fresh lease", b.open(), apierr.SliceConflict)
 		time.Sleep(11 * time.Second)
 		b.mustOpen()
+	})
+}
+
+func TestAWriterThatIsBackBeforeTheLedgerWasTakenUpIsNotFenced(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.start()
+		w.run(r, "r", output(t1, 1))
+		a := w.worker(r, "r", 0, "a", "a").mustOpen()
+		w.crash(r)
+		a.r = &replica{Engine: write.New(write.Config{Ledger: w.ledger, Backend: w.backend}), budget: flow.NewBudget(1), done: make(chan error, 1)}
+		a.mustOpen() // Run has not begun
+		ctx, cancel := context.WithCancel(t.Context())
+		a.r.cancel = cancel
+		go func() { a.r.done <- a.r.Run(ctx) }()
+		w.replicas = append(w.replicas, a.r)
+		synctest.Wait()
+		a.must(a.writeAll(3))
+		w.wantRows(t1, writetest.Tags("a", 0, 3)...)
 	})
 }
 

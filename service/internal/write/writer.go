@@ -81,11 +81,18 @@ func newWriter(o *opening) *Writer {
 	return w
 }
 
-// ghost stands for a holder that an earlier process served: only its lease runs.
+// ghost stands for a holder that an earlier process served: only its lease runs. A writer that is back already stays.
 func (e *Engine) ghost(key sliceKey, term Term, ttl time.Duration, implicit bool) {
 	w := &Writer{e: e, key: key, term: term, ttl: ttl, implicit: implicit, detached: true, seen: time.Now()}
 	w.entry = wheelEntry{index: -1, w: w}
-	e.register(w)
+	e.mu.Lock()
+	if e.closed || e.holds[key] != nil {
+		e.mu.Unlock()
+		return
+	}
+	e.holds[key] = w
+	e.mu.Unlock()
+	w.schedule()
 }
 
 // register makes w the newest hold of its slice here and ends the one before.
@@ -103,11 +110,9 @@ func (e *Engine) register(w *Writer) bool {
 		old.fail(fencedBy(sliceRecord{Attempt: w.attempt, Term: w.term, Worker: w.worker}))
 	}
 	w.mu.Lock()
-	if !w.detached {
-		w.joined = true
-		e.cfg.Budget.Join()
-	}
+	w.joined = true
 	w.mu.Unlock()
+	e.cfg.Budget.Join()
 	w.schedule()
 	return true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 )
@@ -128,6 +129,13 @@ func cutBatch(rec arrow.RecordBatch, limits *sluicev1.Limits, alloc memory.Alloc
 		start += rows
 	}
 	return nil
+}
+
+// withDefaults fills what a server did not say with the defaults of api.md 1.
+func withDefaults(l *sluicev1.Limits) *sluicev1.Limits {
+	out := &sluicev1.Limits{MaxMessageBytes: 16 << 20, BestMessageBytes: 256 << 10, MaxBatchRows: 1 << 18, MaxSchemas: 64}
+	proto.Merge(out, l)
+	return out
 }
 
 // messageOverhead is more than the fields around a payload take.

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,8 @@ type fakeServer struct {
 
 	limits *sluicev1.Limits
 	schema *sluicev1.TableSchema
+	// metadata is what Dial sent.
+	metadata metadata.MD
 	// script tells how stream n, from 1, behaves.
 	script func(n int) script
 	// discard makes every batch durable unseen, for benchmarks.
@@ -118,7 +121,8 @@ func (f *fakeServer) dial(t testing.TB, opts ...client.Option) *client.Client {
 	return c
 }
 
-func (f *fakeServer) GetServerInfo(context.Context, *sluicev1.GetServerInfoRequest) (*sluicev1.GetServerInfoResponse, error) {
+func (f *fakeServer) GetServerInfo(ctx context.Context, _ *sluicev1.GetServerInfoRequest) (*sluicev1.GetServerInfoResponse, error) {
+	f.metadata, _ = metadata.FromIncomingContext(ctx)
 	return &sluicev1.GetServerInfoResponse{Version: "fake", Limits: f.limits}, nil
 }
 

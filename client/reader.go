@@ -294,7 +294,7 @@ func (r *Reader) messages(ctx context.Context) iter.Seq2[zerocopy.ReadResponse, 
 		var brokenSince time.Time
 		for {
 			again, err := r.stream(ctx, yield)
-			if !again {
+			if !again || r.complete() {
 				return
 			}
 			if r.progress {
@@ -312,6 +312,9 @@ func (r *Reader) messages(ctx context.Context) iter.Seq2[zerocopy.ReadResponse, 
 		}
 	}
 }
+
+// complete tells whether every row came, so that a stream that broke after the last one has nothing left to give.
+func (r *Reader) complete() bool { return r.opened != nil && r.read == r.opened.GetRowCount() }
 
 // final returns the error to end with, or nil if another stream may do better.
 func (r *Reader) final(ctx context.Context, err error, brokenSince time.Time) error {

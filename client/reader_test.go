@@ -33,6 +33,7 @@ type readScript struct {
 	goAway   bool  // instead of an error
 	damage   bool  // a wrong checksum
 	short    bool  // ends one batch early, with OK
+	cutLate  bool  // breaks after the last row
 }
 
 func (s readScript) serve(req *sluicev1.ReadRowsRequest, stream grpc.ServerStream) error {
@@ -65,6 +66,9 @@ func (s readScript) serve(req *sluicev1.ReadRowsRequest, stream grpc.ServerStrea
 			return err
 		}
 		sent++
+	}
+	if s.cutLate {
+		return errCut()
 	}
 	return nil
 }
@@ -191,6 +195,16 @@ func TestReaderGivesUpInTheEnd(t *testing.T) {
 			t.Errorf("%d rows, %v after %v, want 10 rows and an error after an hour", len(ids), err, time.Since(start))
 		}
 	})
+}
+
+// The stream breaks between the last row and the status: nothing is left to be asked for, least of all without a limit.
+func TestReaderEndsWithTheLastRow(t *testing.T) {
+	f := newFake()
+	f.read(func(int) readScript { return readScript{total: 500, batch: 500, cutAfter: 1, cutLate: true} })
+	ids, r, err := readAll(t, f.dial(t), client.ReadOptions{RowLimit: 500})
+	if err != nil || len(ids) != 500 || r.Resumes() != 0 {
+		t.Errorf("%d rows, %v, want 500 rows and no resume", len(ids), err)
+	}
 }
 
 func TestReadNeedsTokenOrSpec(t *testing.T) {

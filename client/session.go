@@ -240,7 +240,7 @@ func (w *Writer) adopt(s *stream, opened *sluicev1.SliceOpened) error {
 	defer w.mu.Unlock()
 	defer w.broadcast()
 	if opened.GetLimits() != nil {
-		w.limits = opened.GetLimits()
+		w.limits = withDefaults(opened.GetLimits())
 	}
 	w.leaseTTL = opened.GetLeaseTtl().AsDuration()
 	if granted := opened.GetReplayBytes(); granted > 0 {

@@ -172,7 +172,7 @@ func newWriter(c *Client, cfg WriterConfig) *Writer {
 	w := &Writer{
 		client: c, cfg: cfg, workerID: cfg.WorkerID, writerNumber: nextWriterNumber(),
 		ready: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
-		replayBytes: cfg.ReplayBytes, limits: c.info.GetLimits(), pause: newBackoff(),
+		replayBytes: cfg.ReplayBytes, limits: withDefaults(c.info.GetLimits()), pause: newBackoff(),
 	}
 	if w.workerID == "" {
 		w.workerID = c.opts.workerID
@@ -214,7 +214,8 @@ func (w *Writer) Progress() Progress {
 }
 
 // WriteArrow gives the rows of rec to the Writer; it waits while ReplayBytes are held. It returns before they are
-// accepted. rec is cut into messages and retained, not copied, until its rows are durable: its memory must not change.
+// accepted. Batches of some hundred rows or more are best: large ones are cut into messages, small ones are not joined
+// (Writer.Rows does that). rec is retained, not copied, until its rows are durable: its memory must not change.
 //
 // If rows given before were refused meanwhile, WriteArrow takes nothing of rec and returns a *RejectedError about those,
 // once for each message refused. Calling it again goes on without them; whoever wants all rows or none calls Abort. Any

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
 	"github.com/sluice-io/sluice/client"
@@ -547,4 +548,58 @@ func TestOversizedColumnsAndRowsAreRefusedHere(t *testing.T) {
 		t.Errorf("WriteRows = %v, want MESSAGE_TOO_LARGE", err)
 	}
 	seal(t, w, 0)
+}
+
+func TestDictionariesAreUnpacked(t *testing.T) {
+	f := newFake()
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Allocator: alloc})
+	typ := &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	b := array.NewRecordBuilder(alloc, arrow.NewSchema([]arrow.Field{idSchema.Field(0), {Name: "s", Type: typ, Nullable: true}}, nil))
+	defer b.Release()
+	for i, word := range []string{"x", "y", "x"} {
+		b.Field(0).(*array.Int64Builder).Append(int64(i))
+		if err := b.Field(1).AppendValueFromString(word); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Field(0).(*array.Int64Builder).Append(3)
+	b.Field(1).AppendNull()
+	rec := b.NewRecordBatch()
+	defer rec.Release()
+	if err := w.WriteArrow(rec); err != nil {
+		t.Fatal(err)
+	}
+	seal(t, w, 4)
+	want := [][]string{{"0", "x"}, {"1", "y"}, {"2", "x"}, {"3", "(null)"}}
+	if diff := cmp.Diff(want, f.textRows(t)); diff != "" {
+		t.Errorf("rows differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestCallsCarryTheirMetadata(t *testing.T) {
+	f := newFake()
+	f.dial(t, client.WithToken("secret"), client.WithClientName("tester"))
+	for key, want := range map[string]string{"authorization": "Bearer secret", "sluice-client": "tester/" + client.Version + " (go)"} {
+		if got := f.metadata.Get(key); len(got) != 1 || got[0] != want {
+			t.Errorf("metadata %s = %q, want %q", key, got, want)
+		}
+	}
+	if got := f.metadata.Get("x-request-id"); len(got) != 1 || len(got[0]) < 16 {
+		t.Errorf("x-request-id = %q", got)
+	}
+}
+
+// A server that says little about its limits gets what the API promises by default.
+func TestLimitsHaveDefaults(t *testing.T) {
+	f := newFake()
+	f.limits = nil
+	alloc := testkit.Allocator(t)
+	w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+	writeIDs(t, w, alloc, 0, 100_000, 100_000)
+	seal(t, w, 100_000)
+	checkRows(t, f, sequence(0, 100_000))
+	if len(f.messages) < 3 || len(f.messages) > 5 {
+		t.Errorf("%d messages for 800 kB, want some of about 256 KiB", len(f.messages))
+	}
 }

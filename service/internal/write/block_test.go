@@ -448,6 +448,28 @@ func TestSchemaChanged(t *testing.T) {
 	})
 }
 
+func TestASessionThatSaysLessThanTheTableIsNotASchemaChange(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.start()
+		w.backend.Alter(t1.Name, func(i *table.Info) {
+			i.Schema.Columns[0].NotNull, i.Schema.PrimaryKey, i.Transactional = true, []string{"id"}, true
+		})
+		w.backend.SetFault(func(c writetest.Call) writetest.Outcome {
+			if c.Op == writetest.OpCreate {
+				w.backend.Alter(t1.Name, func(i *table.Info) { i.Schema.Columns[0].NotNull, i.Schema.PrimaryKey = false, nil })
+			}
+			return writetest.OK
+		})
+		a := w.worker(r, "", 0, "a", "a")
+		wantReason(t, "REPLACE of a transactional table", a.open(), apierr.BadArgument)
+		a.req.Implicit = &write.OutputOptions{Mode: write.Append}
+		w.backend.SetRows(t1, "old")
+		a.mustOpen()
+		a.must(a.writeAll(1))
+		w.wantRows(t1, "a/0000", "old")
+	})
+}
+
 func TestNoOpensInTheLastMinutesOfTheSession(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-io/sluice/service/internal/write/writetest"
 )
 
-func TestTW_81_82_the_commit_is_repeated_until_it_is_settled(t *testing.T) {
+func TestTW_81_TW_82_the_commit_is_repeated_until_it_is_settled(t *testing.T) {
 	for name, outcome := range map[string]writetest.Outcome{
 		"transient error": writetest.FailBefore, "reply lost": writetest.FailAfter, "not sent": writetest.NotSent, "in flight": writetest.Fly,
 	} {
@@ -120,7 +120,7 @@ func TestSessionsThatEndAnotherWayFailTheRun(t *testing.T) {
 	}
 }
 
-func TestTW_83_84_85_several_outputs(t *testing.T) {
+func TestTW_83_TW_84_TW_85_several_outputs(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old1")

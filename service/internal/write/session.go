@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
@@ -34,7 +35,7 @@ func (e *Engine) session(ctx context.Context, id RunID, out int, states ...RunSt
 	if err != nil {
 		return outputRecord{}, err
 	}
-	if diff := promised.v.Diff(&upload.Schema); diff != "" {
+	if diff := sessionDiff(promised.v, upload.Schema); diff != "" {
 		return outputRecord{}, apierr.New(apierr.SchemaChanged, "the table was altered since the run opened it: %s", diff)
 	}
 	if err := e.fence.check(ctx, e, have.v.Ref, upload.ID); err != nil {
@@ -61,6 +62,19 @@ func (e *Engine) session(ctx context.Context, id RunID, out int, states ...RunSt
 		return Txn{Compares: append(e.compareRun(run), now.unchanged()), Puts: []Put{now.put(rec)}}, nil
 	})
 	return rec, err
+}
+
+// sessionDiff compares the schema promised to writers with that of an upload session: data columns by name, type and
+// order. A session says nothing of primary keys, and may leave out that a column is NOT NULL.
+func sessionDiff(promised, session table.Schema) string {
+	seen := table.Schema{Columns: slices.Clone(session.Columns)}
+	for i, c := range promised.Columns {
+		if i < len(seen.Columns) && c.NotNull {
+			seen.Columns[i].NotNull = true
+		}
+	}
+	want := table.Schema{Columns: promised.Columns}
+	return want.Diff(&seen)
 }
 
 // inState passes the states given, waits while the run is CLOSING, and refuses all others.

@@ -16,7 +16,7 @@ import (
 	"github.com/sluice-io/sluice/service/internal/write/writetest"
 )
 
-func TestTW_07_09_implicit_runs_replace(t *testing.T) {
+func TestTW_07_TW_09_implicit_runs_replace(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old")
@@ -43,7 +43,7 @@ func TestTW_02_opening_reserves_the_slice(t *testing.T) {
 	})
 }
 
-func TestTW_03_04_not_predefined(t *testing.T) {
+func TestTW_03_TW_04_not_predefined(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old")
@@ -64,7 +64,7 @@ func TestTW_03_04_not_predefined(t *testing.T) {
 	})
 }
 
-func TestTW_05_06_outputs_match_in_canonical_form(t *testing.T) {
+func TestTW_05_TW_06_outputs_match_in_canonical_form(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		declared := table.Ref{Name: table.NewName("P", "", "TP"), Partition: table.Spec{{Column: "DT", Value: "1"}}}
@@ -77,7 +77,7 @@ func TestTW_05_06_outputs_match_in_canonical_form(t *testing.T) {
 	})
 }
 
-func TestTW_08_76_78_an_empty_run_empties_its_partition_only(t *testing.T) {
+func TestTW_08_TW_76_TW_78_an_empty_run_empties_its_partition_only(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		part := func(v string) table.Ref {
@@ -99,7 +99,7 @@ func TestTW_08_76_78_an_empty_run_empties_its_partition_only(t *testing.T) {
 	})
 }
 
-func TestTW_10_14_16_18_rows_show_at_the_commit_only(t *testing.T) {
+func TestTW_10_TW_14_TW_15_TW_16_TW_18_rows_show_at_the_commit_only(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old")
@@ -119,7 +119,33 @@ func TestTW_10_14_16_18_rows_show_at_the_commit_only(t *testing.T) {
 	})
 }
 
-func TestTW_11_13_clear_at_open(t *testing.T) {
+func TestTW_17_no_partial_union_is_ever_seen(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.start()
+		w.backend.SetRows(t1, "old")
+		w.run(r, "r", output(t1, 2))
+		const rows = 10_000
+		seen := map[int]int{}
+		look := func() { seen[len(w.backend.Rows(t1))]++ }
+		w.backend.SetFault(func(writetest.Call) writetest.Outcome { // before every call of the backend, the commit's too
+			look()
+			return writetest.OK
+		})
+		for i := range write.SliceID(2) {
+			c := w.worker(r, "r", i, "w", "c"+string(rune('a'+i))).mustOpen()
+			for range 10 {
+				c.must(c.send(rows / 10))
+			}
+			c.must(c.writeAll(rows))
+			look()
+		}
+		if len(seen) != 2 || seen[1] < 50 || seen[2*rows] == 0 {
+			t.Errorf("a reader saw these numbers of rows, so often: %v", seen)
+		}
+	})
+}
+
+func TestTW_11_TW_13_clear_at_open(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old")
@@ -140,7 +166,7 @@ func TestTW_11_13_clear_at_open(t *testing.T) {
 	})
 }
 
-func TestTW_12_35_abort_leaves_the_old_rows(t *testing.T) {
+func TestTW_12_TW_35_abort_leaves_the_old_rows(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.backend.SetRows(t1, "old")
@@ -162,7 +188,7 @@ func TestTW_12_35_abort_leaves_the_old_rows(t *testing.T) {
 	})
 }
 
-func TestTW_19_20_complete_run(t *testing.T) {
+func TestTW_19_TW_20_complete_run(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.run(r, "open", output(t1, 0))
@@ -226,7 +252,7 @@ func TestTW_22_one_of_many_opens_wins(t *testing.T) {
 	})
 }
 
-func TestTW_21_23_conflict_with_a_holder_and_with_a_sealed_slice(t *testing.T) {
+func TestTW_21_TW_23_TW_24_conflict_with_a_holder_and_with_a_sealed_slice(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.run(r, "r", output(t1, 2))
@@ -244,7 +270,7 @@ func TestTW_21_23_conflict_with_a_holder_and_with_a_sealed_slice(t *testing.T) {
 	})
 }
 
-func TestTW_25_26_27_28_takeover(t *testing.T) {
+func TestTW_25_TW_26_TW_27_TW_28_takeover(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.run(r, "r", output(t1, 2))
@@ -319,7 +345,7 @@ func TestTakeoverOfASealedSliceWithResumeIsToldSo(t *testing.T) {
 	})
 }
 
-func TestTW_29_30_reopen_by_the_same_worker(t *testing.T) {
+func TestTW_29_TW_30_reopen_by_the_same_worker(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.run(r, "r", output(t1, 0))
@@ -363,7 +389,7 @@ func TestTW_31_lost_worker(t *testing.T) {
 	})
 }
 
-func TestTW_32_36_a_cut_stream_resumes(t *testing.T) {
+func TestTW_32_TW_36_a_cut_stream_resumes(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"within the lease": 10 * time.Second, "after the lease, nobody took it": 5 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
@@ -472,7 +498,7 @@ func TestAWriterThatIsBackBeforeTheLedgerWasTakenUpIsNotFenced(t *testing.T) {
 	})
 }
 
-func TestTW_39_40_41_after_the_seal(t *testing.T) {
+func TestTW_39_TW_40_TW_41_after_the_seal(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()
 		w.run(r, "r", output(t1, 2))
@@ -489,7 +515,7 @@ func TestTW_39_40_41_after_the_seal(t *testing.T) {
 	})
 }
 
-func TestTW_73_74_75_77_79_bad_opens(t *testing.T) {
+func TestTW_73_TW_74_TW_75_TW_77_TW_79_bad_opens(t *testing.T) {
 	part := table.Spec{{Column: "dt", Value: "1"}}
 	for name, tc := range map[string]struct {
 		change func(*write.OpenRequest)

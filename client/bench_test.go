@@ -28,6 +28,7 @@ type wide struct {
 }
 
 func benchWriter(b *testing.B) *client.Writer {
+	b.Helper()
 	f := newFake()
 	f.schema = everyType()
 	f.limits.BestMessageBytes = 256 << 10
@@ -45,6 +46,7 @@ func benchWriter(b *testing.B) *client.Writer {
 }
 
 func benchRows[T any](b *testing.B, row T, bytes int64) {
+	b.Helper()
 	w := benchWriter(b)
 	rows, err := client.NewStructWriter[T](w)
 	if err != nil {

@@ -70,7 +70,7 @@ func splitMessage(raw []byte, parent *memory.Buffer) (*ipc.Message, error) {
 	}
 	size := int64(int32(binary.LittleEndian.Uint32(raw[4:]))) //nolint:gosec // the wire's own type
 	if size < 8 || 8+size > int64(len(raw)) {
-		return nil, fmt.Errorf("Arrow metadata of %d bytes in a message of %d", size, len(raw))
+		return nil, fmt.Errorf("metadata of %d bytes in an Arrow message of %d", size, len(raw))
 	}
 	meta := memory.NewBufferBytes(raw[8 : 8+size])
 	defer meta.Release()
@@ -86,7 +86,7 @@ func splitMessage(raw []byte, parent *memory.Buffer) (*ipc.Message, error) {
 func newMessage(meta, body *memory.Buffer) (msg *ipc.Message, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Arrow metadata is malformed: %v", p)
+			err = fmt.Errorf("malformed Arrow metadata: %v", p)
 		}
 	}()
 	return ipc.NewMessage(meta, body), nil

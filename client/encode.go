@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -78,7 +79,7 @@ func (c *collector) Write(b []byte) (int, error) {
 	}
 	c.flush()
 	c.hold.refs.Add(1)
-	piece := b[:len(b):len(b)]
+	piece := slices.Clip(b)
 	c.out = append(c.out, mem.NewBuffer(&piece, c.hold))
 	return len(b), nil
 }
@@ -141,7 +142,7 @@ func withDefaults(l *sluicev1.Limits) *sluicev1.Limits {
 // messageOverhead is more than the fields around a payload take.
 const messageOverhead = 1 << 10
 
-// encodeRange encodes up to rows rows of rec, fewer if they are larger than limit, and says how many.
+// encodeRange encodes the next rows of rec, fewer than asked for if they are larger than limit, and says how many.
 func encodeRange(rec arrow.RecordBatch, start, rows int64, limit int, alloc memory.Allocator) (int64, message, error) {
 	for {
 		part := rec.NewSlice(start, start+rows)

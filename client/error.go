@@ -86,8 +86,7 @@ func (e *Error) Retry() Retry {
 
 // ReasonOf returns the reason of the first *Error in err's tree, or REASON_UNSPECIFIED.
 func ReasonOf(err error) Reason {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Reason
 	}
 	return sluicev1.Reason_REASON_UNSPECIFIED
@@ -140,8 +139,7 @@ func fromRPC(err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if _, known := errors.AsType[*Error](err); known {
 		return err
 	}
 	st, ok := status.FromError(err)

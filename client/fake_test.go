@@ -37,6 +37,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 type fakeServer struct {
 	sluicev1.UnimplementedRowServiceServer
 	sluicev1.UnimplementedInfoServiceServer
+	sluicev1.UnimplementedRunServiceServer
 
 	limits *sluicev1.Limits
 	schema *sluicev1.TableSchema
@@ -457,4 +458,14 @@ func (f *fakeServer) ReadRows(req *sluicev1.ReadRowsRequest, stream sluicev1.Row
 	n := f.readCalls
 	f.mu.Unlock()
 	return f.reads(n, proto.CloneOf(req), stream)
+}
+
+// CreateRun and CreateReadSession do no more than the examples need.
+func (f *fakeServer) CreateRun(_ context.Context, req *sluicev1.CreateRunRequest) (*sluicev1.CreateRunResponse, error) {
+	return &sluicev1.CreateRunResponse{Run: &sluicev1.Run{RunId: req.GetRunId()}, Created: true}, nil
+}
+
+func (f *fakeServer) CreateReadSession(context.Context, *sluicev1.CreateReadSessionRequest) (*sluicev1.CreateReadSessionResponse, error) {
+	streams := make([]*sluicev1.ReadStream, 16)
+	return &sluicev1.CreateReadSessionResponse{Session: &sluicev1.ReadSession{SessionToken: "token"}, Streams: streams}, nil
 }

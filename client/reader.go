@@ -232,7 +232,7 @@ func (r *Reader) decode(m zerocopy.ReadResponse) (Batch, error) {
 	if err := verify(m); err != nil {
 		return Batch{}, err
 	}
-	b := Batch{FirstRow: m.Msg.GetFirstRow(), Rows: int64(m.Msg.GetRowCount()), Partition: m.Msg.GetPartitionIndex()}
+	b := Batch{FirstRow: m.Msg.GetFirstRow(), Rows: m.Msg.GetRowCount(), Partition: m.Msg.GetPartitionIndex()}
 	switch payload := m.Msg.GetPayload().(type) {
 	case *sluicev1.ReadRowsResponse_Columns:
 		b.Columns = payload.Columns
@@ -259,7 +259,7 @@ func (r *Reader) decodeArrow(m zerocopy.ReadResponse) (arrow.RecordBatch, error)
 	if err != nil {
 		return nil, fmt.Errorf("decode rows from %d on: %w", m.Msg.GetFirstRow(), err)
 	}
-	if rec.NumRows() != int64(m.Msg.GetRowCount()) {
+	if rec.NumRows() != m.Msg.GetRowCount() {
 		rec.Release()
 		return nil, newError(sluicev1.Reason_REASON_INTERNAL, codes.DataLoss, "a message of %d rows says it has %d", rec.NumRows(), m.Msg.GetRowCount())
 	}
@@ -321,8 +321,7 @@ func (r *Reader) final(ctx context.Context, err error, brokenSince time.Time) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		switch {
 		case e.Reason == sluicev1.Reason_REASON_UNSPECIFIED:
 			if !connectionBroke(e.Code) {

@@ -256,12 +256,12 @@ func TestRowWriterGoesOnAfterARefusal(t *testing.T) {
 	for id := range int64(50_000) {
 		rows.SetInt64(0, id)
 		if err := rows.End(); err != nil {
-			rejection(t, err)
+			_ = rejection(t, err)
 			refused++
 		}
 	}
 	if err := rows.Flush(); err != nil {
-		rejection(t, err)
+		_ = rejection(t, err)
 		refused++
 	}
 	if _, err := w.Seal(t.Context()); err != nil {

@@ -1,14 +1,13 @@
 package client
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/scalar"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 )
@@ -189,7 +188,7 @@ func unpackDictionaries(rec arrow.RecordBatch, alloc memory.Allocator) (arrow.Re
 			cols = append(cols, rec.Columns()...)
 			fields = append([]arrow.Field(nil), fields...)
 		}
-		plain, err := compute.TakeArray(compute.WithAllocator(context.Background(), alloc), dict.Dictionary(), dict.Indices())
+		plain, err := unpackDictionary(dict, alloc)
 		if err != nil {
 			return nil, fmt.Errorf("unpack dictionary of column %s: %w", rec.ColumnName(i), err)
 		}
@@ -201,4 +200,42 @@ func unpackDictionaries(rec arrow.RecordBatch, alloc memory.Allocator) (arrow.Re
 		return rec, nil
 	}
 	return array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, rec.NumRows()), nil
+}
+
+// unpackDictionary returns the values that dict stands for. Text, by far the most common, is quick.
+func unpackDictionary(dict *array.Dictionary, alloc memory.Allocator) (arrow.Array, error) {
+	b := array.NewBuilder(alloc, dict.Dictionary().DataType())
+	defer b.Release()
+	b.Reserve(dict.Len())
+	words, isText := dict.Dictionary().(*array.String)
+	text, _ := b.(*array.StringBuilder)
+	for i := range dict.Len() {
+		at := dict.GetValueIndex(i)
+		switch {
+		case dict.IsNull(i) || dict.Dictionary().IsNull(at):
+			b.AppendNull()
+		case isText:
+			text.Append(words.Value(at))
+		default:
+			if err := appendFrom(b, dict.Dictionary(), at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b.NewArray(), nil
+}
+
+// appendFrom appends value i of an array of any type.
+func appendFrom(b array.Builder, from arrow.Array, i int) error {
+	value, err := scalar.GetScalar(from, i)
+	if err != nil {
+		return fmt.Errorf("read value %d: %w", i, err)
+	}
+	if release, ok := value.(scalar.Releasable); ok {
+		defer release.Release()
+	}
+	if err := scalar.Append(b, value); err != nil {
+		return fmt.Errorf("append value %d: %w", i, err)
+	}
+	return nil
 }

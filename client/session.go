@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -53,7 +52,7 @@ func (w *Writer) run(ctx context.Context) {
 		if !again {
 			break
 		}
-		w.log(ctx, "stream ended, will resume", slog.Any("err", err), slog.Duration("pause", pause))
+		w.logResume(ctx, err, pause)
 		sleep(ctx, max(pause, retryAfter(err)))
 	}
 	w.mu.Lock()
@@ -79,8 +78,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func retryAfter(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0
@@ -127,8 +125,8 @@ func (w *Writer) over(err error) bool {
 
 // resumable tells whether a new stream may cure err.
 func (w *Writer) resumable(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
 		return true // our own watchdog, or an end that gRPC has no word for
 	}
 	switch e.Reason {

@@ -34,8 +34,7 @@ func NewStructWriter[T any](w *Writer) (*StructWriter[T], error) {
 	}
 	s := &StructWriter[T]{}
 	var names []string
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		name := columnOf(field)
 		if !field.IsExported() || name == "" {
 			continue

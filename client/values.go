@@ -182,7 +182,7 @@ func memberOf(v reflect.Value, name string) any {
 }
 
 func appendScalar(b array.Builder, v reflect.Value) error {
-	if t, ok := v.Interface().(time.Time); ok {
+	if t, ok := reflect.TypeAssert[time.Time](v); ok {
 		return appendTime(b, t)
 	}
 	switch b := b.(type) {
@@ -197,7 +197,7 @@ func appendScalar(b array.Builder, v reflect.Value) error {
 			return nil
 		}
 	case *array.BinaryBuilder:
-		if data, ok := v.Interface().([]byte); ok {
+		if data, ok := reflect.TypeAssert[[]byte](v); ok {
 			b.Append(data)
 			return nil
 		}

@@ -519,9 +519,10 @@ func (w *Writer) fail(err error) {
 	}
 }
 
-func (w *Writer) log(ctx context.Context, msg string, attrs ...slog.Attr) {
-	attrs = append(attrs, slog.String("run_id", w.cfg.Run), slog.Int64("slice_id", int64(w.cfg.Slice)), slog.Int64("attempt", w.cfg.Attempt))
-	w.client.opts.logger.LogAttrs(ctx, slog.LevelWarn, msg, attrs...)
+// logResume tells the log that a stream ended and another one will follow.
+func (w *Writer) logResume(ctx context.Context, err error, pause time.Duration) {
+	w.client.opts.logger.LogAttrs(ctx, slog.LevelWarn, "write stream ended, will resume", slog.Any("err", err), slog.Duration("pause", pause),
+		slog.String("run_id", w.cfg.Run), slog.Int64("slice_id", int64(w.cfg.Slice)), slog.Int64("attempt", w.cfg.Attempt))
 }
 
 func (w *Writer) String() string {

@@ -249,7 +249,7 @@ func TestRejectionsAndCutsTogether(t *testing.T) {
 			for id := int64(0); id < 20_000; id += 100 {
 				rec := idBatch(memory.DefaultAllocator, id, id+100)
 				for err := w.WriteArrow(rec); err != nil; err = w.WriteArrow(rec) {
-					rejection(t, err)
+					_ = rejection(t, err)
 					told++
 				}
 				rec.Release()
@@ -259,11 +259,11 @@ func TestRejectionsAndCutsTogether(t *testing.T) {
 				if err == nil {
 					break
 				}
-				rejection(t, err)
+				_ = rejection(t, err)
 				told++
 			}
 			var want []int64
-			for id := int64(0); id < 20_000; id++ {
+			for id := range int64(20_000) {
 				if id%2_000/100 != 7 {
 					want = append(want, id)
 				}

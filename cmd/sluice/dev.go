@@ -62,7 +62,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, endpoint.Close()) }()
 	endpoint.Start()
-	server, err := service.New(service.Config{
+	server, err := service.New(service.Config{ //nolint:contextcheck // it starts nothing: Run takes the context
 		Listen: f.listen, LedgerPath: filepath.Join(dir, "ledger.db"), Embedded: true, Version: version.Version, Revision: version.Revised(), Logger: logger,
 		MaxCompute: service.MaxCompute{Endpoint: endpoint.Endpoint(), Project: f.project, AccessID: localAccessID, AccessKey: localAccessKey},
 	})

@@ -216,8 +216,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		err := exec.Command(program, c.args...).Run()
 		code := 0
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			code = exit.ExitCode()
 		} else if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError

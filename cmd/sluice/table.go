@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -65,7 +66,7 @@ func (f *createFlags) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	schema, err := f.schema()
+	schema, err := f.schema(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -89,14 +90,14 @@ func (f *createFlags) run(cmd *cobra.Command, name string) error {
 	})
 }
 
-func (f *createFlags) schema() (*sluicev1.TableSchema, error) {
+func (f *createFlags) schema(ctx context.Context) (*sluicev1.TableSchema, error) {
 	if (len(f.columns) == 0) == (f.from == "") {
 		return nil, usageError{errors.New("say the columns with --column, or take them --from a file")}
 	}
 	schema := &sluicev1.TableSchema{}
 	var err error
 	if f.from != "" {
-		schema.Columns, err = columnsOf(f.from, f.format)
+		schema.Columns, err = columnsOf(ctx, f.from, f.format)
 	} else {
 		schema.Columns, err = parseColumns(f.columns)
 	}
@@ -125,7 +126,7 @@ func newColumn(name, typ string, notNull bool) *sluicev1.Column {
 }
 
 // columnsOf finds the columns that hold a file.
-func columnsOf(path, format string) (_ []*sluicev1.Column, err error) {
+func columnsOf(ctx context.Context, path, format string) (_ []*sluicev1.Column, err error) {
 	kind, err := tableio.FormatOf(path, format)
 	if err != nil {
 		return nil, usageError{err}
@@ -138,7 +139,7 @@ func columnsOf(path, format string) (_ []*sluicev1.Column, err error) {
 		}
 		return columns, err
 	}
-	source, err := tableio.Open(path, tableio.Options{Format: format})
+	source, err := tableio.Open(ctx, path, tableio.Options{Format: format})
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +231,7 @@ func newTableDescribe(f *tableFlags) *cobra.Command {
 				if err := show.Table(cmd.OutOrStdout(), table); err != nil || !partitions {
 					return err
 				}
-				return f.listPartitions(cmd, c, ref)
+				return f.listPartitions(ctx, cmd.OutOrStdout(), c, ref)
 			})
 		},
 	}
@@ -238,15 +239,15 @@ func newTableDescribe(f *tableFlags) *cobra.Command {
 	return cmd
 }
 
-func (f *tableFlags) listPartitions(cmd *cobra.Command, c *client.Client, ref *sluicev1.TableRef) error {
+func (f *tableFlags) listPartitions(ctx context.Context, out io.Writer, c *client.Client, ref *sluicev1.TableRef) error {
 	var partitions []*sluicev1.Partition
-	for p, err := range c.Partitions(cmd.Context(), ref) {
+	for p, err := range c.Partitions(ctx, ref) {
 		if err != nil {
 			return fmt.Errorf("list partitions: %w", err)
 		}
 		partitions = append(partitions, p)
 	}
-	return show.Partitions(cmd.OutOrStdout(), partitions)
+	return show.Partitions(out, partitions)
 }
 
 func newTableHead(f *tableFlags) *cobra.Command {

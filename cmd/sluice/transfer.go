@@ -105,7 +105,7 @@ func (f *importFlags) createTable(cmd *cobra.Command, c *client.Client) error {
 	if !client.Is(err, reasonTableNotFound) {
 		return err
 	}
-	columns, err := columnsOf(f.job.File, f.job.Format)
+	columns, err := columnsOf(cmd.Context(), f.job.File, f.job.Format)
 	if err != nil {
 		return err
 	}

@@ -227,7 +227,7 @@ func (d *Demo) birds(ctx context.Context, c *client.Client, dir string) (outcome
 
 // createTable makes an empty table for a file.
 func createTable(ctx context.Context, c *client.Client, name, file string) error {
-	columns, err := columnsOf(file)
+	columns, err := columnsOf(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func createTable(ctx context.Context, c *client.Client, name, file string) error
 	return err
 }
 
-func columnsOf(file string) (_ []*sluicev1.Column, err error) {
+func columnsOf(ctx context.Context, file string) (_ []*sluicev1.Column, err error) {
 	var columns []*sluicev1.Column
 	if filepath.Ext(file) == ".csv" {
 		guessed, err := tableio.Infer(file, "", "")
@@ -244,7 +244,7 @@ func columnsOf(file string) (_ []*sluicev1.Column, err error) {
 		}
 		return columns, err
 	}
-	source, err := tableio.Open(file, tableio.Options{})
+	source, err := tableio.Open(ctx, file, tableio.Options{})
 	if err != nil {
 		return nil, err
 	}

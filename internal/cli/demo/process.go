@@ -102,8 +102,8 @@ type server struct {
 
 func (d *Demo) startServer(ctx context.Context, dir string) (*server, error) {
 	begin := time.Now()
-	// Not bound to ctx: it is stopped in order, after everyone who talks to it.
-	cmd := exec.Command(d.Program, "dev", "--listen", "127.0.0.1:0", "--endpoint-listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"))
+	// Not bound to ctx's end: it is stopped in order, after everyone who talks to it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.Program, "dev", "--listen", "127.0.0.1:0", "--endpoint-listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data")) //nolint:gosec // our own program
 	p, err := start("sluice dev", cmd)
 	if err != nil {
 		return nil, err

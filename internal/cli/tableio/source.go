@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -43,8 +44,8 @@ type Source struct {
 	at      int64             // of rest
 }
 
-// Open opens a file for reading. The errors of text formats, at open and later, name file, line and column.
-func Open(path string, opts Options) (_ *Source, err error) {
+// Open opens a file for reading; ctx ends what reads ahead of Next. The errors of text formats, at open and later, name file, line and column.
+func Open(ctx context.Context, path string, opts Options) (_ *Source, err error) {
 	format, err := FormatOf(path, opts.Format)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func Open(path string, opts Options) (_ *Source, err error) {
 	case JSON:
 		err = s.openJSON(f, opts)
 	case Parquet:
-		err = s.openParquet(f)
+		err = s.openParquet(ctx, f)
 	case ArrowFile:
 		err = s.openArrowFile(f)
 	case ArrowStream:
@@ -108,8 +109,8 @@ func (s *Source) dropRest() {
 func (s *Source) Close() error {
 	s.dropRest()
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
+	for _, c := range slices.Backward(s.closers) {
+		errs = append(errs, c())
 	}
 	s.closers = nil
 	return errors.Join(errs...)
@@ -200,7 +201,7 @@ func retained(rec arrow.RecordBatch, err error) (arrow.RecordBatch, error) {
 	return rec, err
 }
 
-func (s *Source) openParquet(f *os.File) error {
+func (s *Source) openParquet(ctx context.Context, f *os.File) error {
 	raw, err := file.NewParquetReader(f)
 	if err != nil {
 		return fmt.Errorf("read Parquet file: %w", err)
@@ -210,7 +211,7 @@ func (s *Source) openParquet(f *os.File) error {
 	if err != nil {
 		return fmt.Errorf("read Parquet file: %w", err)
 	}
-	records, err := reader.GetRecordReader(context.Background(), nil, nil)
+	records, err := reader.GetRecordReader(ctx, nil, nil)
 	if err != nil {
 		return fmt.Errorf("read Parquet file: %w", err)
 	}

@@ -22,7 +22,7 @@ const testdata = "../../../testdata/"
 // texts reads a whole source as text, with NULL for NULL.
 func texts(t *testing.T, path string, opts tableio.Options) [][]string {
 	t.Helper()
-	source, err := tableio.Open(path, opts)
+	source, err := tableio.Open(t.Context(), path, opts)
 	if err != nil {
 		t.Fatalf("Open(%s): %v", path, err)
 	}
@@ -115,7 +115,7 @@ func TestEveryFormatGivesBackWhatWasWritten(t *testing.T) {
 
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
-	in, err := tableio.Open(from, tableio.Options{Columns: columns})
+	in, err := tableio.Open(t.Context(), from, tableio.Options{Columns: columns})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestWrongValuesAreNamed(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			source, err := tableio.Open(write(t, c.name, c.content), tableio.Options{Columns: columns})
+			source, err := tableio.Open(t.Context(), write(t, c.name, c.content), tableio.Options{Columns: columns})
 			for err == nil {
 				var rec arrow.RecordBatch
 				if rec, err = source.Next(); err == nil {
@@ -199,7 +199,7 @@ func TestInferFindsTypesOfRealFiles(t *testing.T) {
 }
 
 func TestArrowFileIsCutAtTheSamePlaces(t *testing.T) {
-	source, err := tableio.Open(testdata+"flights-200k.arrow", tableio.Options{})
+	source, err := tableio.Open(t.Context(), testdata+"flights-200k.arrow", tableio.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

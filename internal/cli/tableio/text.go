@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -201,7 +202,7 @@ func newJSON(r io.Reader) (*jsonObjects, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read: %w", err)
 		}
-		if !strings.Contains(" \t\r\n", string(first)) {
+		if !unicode.IsSpace(rune(first[0])) {
 			o.array = first[0] == '['
 			break
 		}

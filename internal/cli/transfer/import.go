@@ -66,7 +66,7 @@ func (i Import) Do(ctx context.Context, c *client.Client) (_ Result, err error) 
 	if err != nil {
 		return Result{}, err
 	}
-	source, err := tableio.Open(i.File, tableio.Options{Format: i.Format, Null: i.Null, Columns: columns})
+	source, err := tableio.Open(ctx, i.File, tableio.Options{Format: i.Format, Null: i.Null, Columns: columns})
 	if err != nil {
 		return Result{}, err
 	}

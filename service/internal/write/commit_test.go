@@ -203,6 +203,10 @@ func TestABackendThatIgnoresVersions(t *testing.T) {
 			r := w.start()
 			a := w.worker(r, "", 0, "a", "a").mustOpen()
 			wantReason(t, "writing", a.writeAll(3), apierr.Unsupported)
+			wantReason(t, "another open", w.worker(r, "", 0, "b", "b").open(), apierr.Unsupported)
+			if n := len(w.backend.Sessions()); n != 1 {
+				t.Errorf("%d sessions were made, want the probe's", n)
+			}
 			w.wantRows(t1)
 		})
 	})

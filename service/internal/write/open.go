@@ -245,6 +245,9 @@ func (o *opening) makeImplicit() error {
 
 // checkTable checks table, partition, slice id and schema, in this order.
 func (o *opening) checkTable(ctx context.Context) error {
+	if err := o.e.fence.refusal(o.e); err != nil {
+		return err
+	}
 	err := o.e.call(ctx, "look the table up", func(ctx context.Context) (err error) {
 		o.info, err = o.e.cfg.Backend.Table(ctx, o.req.Output.Name)
 		return err

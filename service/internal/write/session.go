@@ -125,7 +125,12 @@ func (p *fenceProbe) check(ctx context.Context, e *Engine, ref table.Ref, upload
 		p.done, p.honoured = true, honoured
 		p.mu.Unlock()
 	}
-	if _, honoured := p.known(); honoured || e.cfg.AllowUnfenced {
+	return p.refusal(e)
+}
+
+// refusal is the error of a backend that is known to ignore versions, where that is not allowed.
+func (p *fenceProbe) refusal(e *Engine) error {
+	if !p.unfenced() || e.cfg.AllowUnfenced {
 		return nil
 	}
 	return apierr.New(apierr.Unsupported, "this deployment ignores block versions, so late uploads cannot be fenced; the operator may allow it (unfenced_backend)")

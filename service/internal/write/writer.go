@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
-	"github.com/sluice-io/sluice/service/internal/batch"
 )
 
 // maxMarks is how many accepted, not yet durable batches a writer remembers to compare replays with (16 bytes each).
@@ -79,83 +78,6 @@ func newWriter(o *opening) *Writer {
 	}
 	w.entry = wheelEntry{index: -1, w: w}
 	return w
-}
-
-// ghost stands for a holder that an earlier process served: only its lease runs. A writer that is back already stays.
-func (e *Engine) ghost(key sliceKey, term Term, ttl time.Duration, implicit bool) {
-	w := &Writer{e: e, key: key, term: term, ttl: ttl, implicit: implicit, detached: true, seen: time.Now()}
-	w.entry = wheelEntry{index: -1, w: w}
-	e.mu.Lock()
-	if e.closed || e.holds[key] != nil {
-		e.mu.Unlock()
-		return
-	}
-	e.holds[key] = w
-	e.mu.Unlock()
-	w.schedule()
-}
-
-// register makes w the newest hold of its slice here and ends the one before.
-func (e *Engine) register(w *Writer) bool {
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return false
-	}
-	old := e.holds[w.key]
-	e.holds[w.key] = w
-	e.mu.Unlock()
-	if old != nil {
-		old.leaseOver()
-		old.fail(fencedBy(sliceRecord{Attempt: w.attempt, Term: w.term, Worker: w.worker}))
-	}
-	w.mu.Lock()
-	w.joined = true
-	w.mu.Unlock()
-	e.cfg.Budget.Join()
-	w.schedule()
-	return true
-}
-
-// unregister forgets the hold, if it is still the newest.
-func (e *Engine) unregister(w *Writer) {
-	e.mu.Lock()
-	if e.holds[w.key] == w {
-		delete(e.holds, w.key)
-	}
-	e.mu.Unlock()
-	w.leaseOver()
-}
-
-// leaseOver takes the writer out of the wheel: its hold is no longer the newest, or needs no lease.
-func (w *Writer) leaseOver() {
-	w.mu.Lock()
-	w.gone = true
-	w.mu.Unlock()
-	w.e.wheel.set(&w.entry, time.Time{})
-}
-
-func (e *Engine) holdOf(key sliceKey) *Writer {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.holds[key]
-}
-
-// failRun ends all holds of a run here.
-func (e *Engine) failRun(id RunID, err error) {
-	e.mu.Lock()
-	var all []*Writer
-	for key, w := range e.holds {
-		if key.run == id {
-			all = append(all, w)
-			delete(e.holds, key)
-		}
-	}
-	e.mu.Unlock()
-	for _, w := range all {
-		w.leaseOver()
-		w.fail(err)
-	}
 }
 
 // Accepted is the exclusive offset up to which rows are checked and held here.
@@ -365,113 +287,6 @@ func (w *Writer) offsetError(r apierr.Reason, got RowOffset) error {
 	return apierr.New(r, "row %d is expected, got row %d", w.accepted, got).With("expected_offset", strconv.FormatInt(int64(w.accepted), 10))
 }
 
-// take moves a checked batch into the open block, or gathers it.
-func (w *Writer) take(ctx context.Context, c *batch.Checked, crc uint32) error {
-	if err := w.takeStep(ctx); err != nil {
-		c.Release()
-		return err
-	}
-	defer w.leaveStep()
-	if form, any := w.form(); any && form != c.Form {
-		if err := w.cut(ctx, false); err != nil { // one block, one form
-			c.Release()
-			return err
-		}
-	}
-	rows, bytes := c.Rows, c.Bytes()
-	w.mu.Lock()
-	open := w.block
-	w.mu.Unlock()
-	if open != nil {
-		stop := context.AfterFunc(ctx, func() { open.abort(context.Cause(ctx)) })
-		err := open.feed(c)
-		if !stop() || err != nil {
-			return orError(context.Cause(ctx), putFailed(err))
-		}
-		open.add(rows, bytes, crc)
-		w.mu.Lock()
-		open.fed = time.Now()
-		w.mu.Unlock()
-		w.accept(rows, bytes, crc)
-	} else if err := w.gather(ctx, c, crc); err != nil {
-		return err
-	}
-	w.cutIfFull(ctx)
-	return nil
-}
-
-// form is the form of the rows in hand.
-func (w *Writer) form() (batch.Form, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.block != nil:
-		return w.block.form, true
-	case len(w.gathered) > 0:
-		return w.gathered[0].c.Form, true
-	default:
-		return 0, false
-	}
-}
-
-// gather keeps a batch in memory until there is enough for a block, the client's window is half full, or memory is
-// short; then it opens the block. Nothing is accepted if that fails.
-func (w *Writer) gather(ctx context.Context, c *batch.Checked, crc uint32) error {
-	h := newHeld(c, crc)
-	rows, bytes := c.Rows, c.Bytes()
-	budget := w.e.cfg.Budget
-	if budget.TryAcquire(bytes) {
-		h.budget, h.counted = budget, bytes
-	}
-	w.mu.Lock()
-	enough := min(w.e.cfg.Limits.GatherBytes, budget.Share())
-	wait := h.budget != nil && w.gatheredBytes+bytes < enough && w.pending+bytes < w.replay/2
-	if wait {
-		if len(w.gathered) == 0 {
-			w.gatheredSince = time.Now()
-		}
-		w.gathered = append(w.gathered, h)
-		w.gatheredBytes += bytes
-		w.gatheredRows += int64(rows)
-	}
-	first := len(w.gathered) == 1
-	w.mu.Unlock()
-	if !wait {
-		if err := w.openBlock(ctx, h, false); err != nil {
-			return err
-		}
-	}
-	w.accept(rows, bytes, crc)
-	if wait && first && w.ageing {
-		w.schedule()
-	}
-	return nil
-}
-
-// accept moves the accepted offset on.
-func (w *Writer) accept(rows int, bytes int64, crc uint32) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.marks) >= maxMarks {
-		w.marks = slices.Delete(w.marks, 0, maxMarks/4)
-	}
-	w.marks = append(w.marks, mark{first: w.accepted, rows: int32(rows), crc: crc})
-	w.accepted += RowOffset(rows)
-	w.pending += bytes
-}
-
-// cutIfFull closes the open block at its target, at half of the client's window, or early when others wait for a PUT.
-func (w *Writer) cutIfFull(ctx context.Context) {
-	l := w.e.cfg.Limits
-	w.mu.Lock()
-	b := w.block
-	full := b != nil && (b.bytes >= l.BlockBytes || w.pending >= w.replay/2 || b.bytes >= l.BlockBytes/4 && w.e.slots.Waiting() > 0)
-	w.mu.Unlock()
-	if full {
-		w.closeBlock(ctx, false)
-	}
-}
-
 // cut sends all that is accepted on its way: it opens a block if rows are only gathered, and closes the open one.
 // step is held.
 func (w *Writer) cut(ctx context.Context, seal bool) error {
@@ -630,18 +445,6 @@ func (w *Writer) afterSeal(ctx context.Context, after sliceRecord) {
 		w.e.startDrive(ctx, w.key.run)
 	}
 	w.tell()
-}
-
-// heldHere says that this replica holds a slice of the run, which is therefore not sealed.
-func (e *Engine) heldHere(id RunID) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for key := range e.holds {
-		if key.run == id {
-			return true
-		}
-	}
-	return false
 }
 
 // Finish waits, after a seal that completes the run, for the run's end. The Run comes also with COMMIT_FAILED and

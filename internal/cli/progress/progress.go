@@ -29,7 +29,8 @@ type Meter struct {
 	total int64
 }
 
-// New starts a meter that writes to out. total is the number of rows to come, -1 if nobody knows. A bar is drawn if out is
+// New starts a meter that writes to out. total is the number of rows to come,
+// also an estimated one, -1 if nobody knows. A bar is drawn if out is
 // a terminal. now is the clock, time.Now if nil.
 func New(out io.Writer, label string, total int64, now func() time.Time) *Meter {
 	if now == nil {
@@ -55,7 +56,13 @@ func (m *Meter) Add(rows int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rows += rows
+	if m.total >= 0 && m.rows > m.total { // it was an estimate
+		m.total = m.rows
+	}
 	if m.bar != nil {
+		if m.total > m.bar.GetMax64() {
+			m.bar.ChangeMax64(m.total)
+		}
 		if err := m.bar.Add64(rows); err != nil {
 			return fmt.Errorf("draw progress: %w", err)
 		}

@@ -49,3 +49,16 @@ func TestNilMeterCountsNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMoreRowsThanEstimated(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	m := progress.New(&out, "import", 100, func() time.Time { return now })
+	now = now.Add(5 * time.Second)
+	if err := m.Add(150); err != nil {
+		t.Fatal(err)
+	}
+	if want := "import: 150 of 150 rows (100%), 30 rows/s, 0s left\n"; out.String() != want {
+		t.Errorf("lines = %q, want %q", out.String(), want)
+	}
+}

@@ -1,6 +1,7 @@
 package tableio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,8 @@ type Options struct {
 
 // Source gives the rows of a file in order. It is used by one goroutine.
 type Source struct {
-	// Rows is how many rows the file has, -1 if it does not tell.
+	// Rows is how many rows the file has. Text files do not tell: it is an estimate from their size then, -1 if there is
+	// none.
 	Rows int64
 
 	schema  *arrow.Schema
@@ -60,6 +62,11 @@ func Open(ctx context.Context, path string, opts Options) (_ *Source, err error)
 			err = errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
 		}
 	}()
+	if format == CSV || format == JSON {
+		if s.Rows, err = estimateRows(f); err != nil {
+			return nil, err
+		}
+	}
 	switch format {
 	case CSV:
 		err = s.openCSV(f, opts)
@@ -76,6 +83,29 @@ func Open(ctx context.Context, path string, opts Options) (_ *Source, err error)
 		return nil, err
 	}
 	return s, s.rename(opts.Columns)
+}
+
+// sampleBytes is how much of a text file is looked at to estimate its rows.
+const sampleBytes = 256 << 10
+
+// estimateRows judges a text file's rows by its size and the lines at its start, and goes back there.
+func estimateRows(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("look at source: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return -1, nil
+	}
+	sample := make([]byte, min(sampleBytes, info.Size()))
+	if _, err := f.ReadAt(sample, 0); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("look at source: %w", err)
+	}
+	lines := int64(bytes.Count(sample, []byte{'\n'}))
+	if lines == 0 {
+		return -1, nil
+	}
+	return lines * info.Size() / int64(len(sample)), nil
 }
 
 // Schema is the schema of all batches.

@@ -227,3 +227,20 @@ func TestArrowFileIsCutAtTheSamePlaces(t *testing.T) {
 		t.Errorf("%d rows in %d batches, Rows %d", rows, batches, source.Rows)
 	}
 }
+
+func TestRowsOfTextFilesAreEstimated(t *testing.T) {
+	opts := tableio.Options{Columns: []arrow.Field{
+		{Name: "zip_code", Type: arrow.BinaryTypes.String}, {Name: "latitude", Type: arrow.BinaryTypes.String}, {Name: "longitude", Type: arrow.BinaryTypes.String},
+		{Name: "city", Type: arrow.BinaryTypes.String}, {Name: "state", Type: arrow.BinaryTypes.String}, {Name: "county", Type: arrow.BinaryTypes.String},
+	}}
+	source, err := tableio.Open(t.Context(), testdata+"zipcodes.csv", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Rows < 38_000 || source.Rows > 46_000 {
+		t.Errorf("%d rows estimated, the file has 42049", source.Rows)
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+}

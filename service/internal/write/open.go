@@ -25,13 +25,31 @@ const (
 
 // decideOpen is the table of api.md 6.2 for a slice of an open run. held says that the slice has a holder.
 func (e *Engine) decideOpen(req OpenRequest, s stored[sliceRecord], held bool) (openAction, error) {
-	if !s.exists() {
-		return openEmpty, nil
-	}
-	if s.v.Worker == req.WorkerID {
+	if s.v.Worker == req.WorkerID && s.exists() {
 		return e.decideSameWorker(req, s.v)
 	}
+	action, err := decideOther(req, s, held)
 	switch {
+	case err != nil || req.DurableSeen == 0:
+		return action, err
+	case !s.exists() || action != openEmpty && req.DurableSeen > s.v.Durable:
+		return 0, rowsLost(req, s.v)
+	case action == openEmpty:
+		return 0, fencedBy(s.v) // this is a resume, and somebody took the slice meanwhile
+	default:
+		return action, nil
+	}
+}
+
+func rowsLost(req OpenRequest, s sliceRecord) error {
+	return apierr.New(apierr.RowsLost, "the writer was told that %d rows are durable, the ledger knows of %d", req.DurableSeen, s.Durable)
+}
+
+// decideOther is the part of the table for a worker that does not hold the slice.
+func decideOther(req OpenRequest, s stored[sliceRecord], held bool) (openAction, error) {
+	switch {
+	case !s.exists():
+		return openEmpty, nil
 	case req.Attempt < s.v.Attempt:
 		return 0, fencedBy(s.v)
 	case s.v.State == SliceAborted:
@@ -62,7 +80,7 @@ func (e *Engine) decideSameWorker(req OpenRequest, s sliceRecord) (openAction, e
 	case s.State == SliceAborted:
 		return openAborted, nil
 	case req.DurableSeen > s.Durable:
-		return 0, apierr.New(apierr.RowsLost, "the writer was told that %d rows are durable, the ledger knows of %d", req.DurableSeen, s.Durable)
+		return 0, rowsLost(req, s)
 	case s.State == SliceSealed:
 		return openSealed, nil
 	default:
@@ -112,6 +130,12 @@ type opening struct {
 func (e *Engine) Open(ctx context.Context, req OpenRequest) (*Writer, Opened, error) {
 	if err := e.checkShape(&req); err != nil {
 		return nil, Opened{}, err
+	}
+	e.mu.Lock()
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return nil, Opened{}, e.draining()
 	}
 	o := &opening{e: e, req: req, key: sliceKey{run: req.RunID, slice: req.SliceID}}
 	ended, err := o.findRun(ctx)

@@ -711,6 +711,28 @@ func TestResumeAfterTheRunEnded(t *testing.T) {
 	})
 }
 
+// TestAResumeOfASliceThatWasTakenIsFenced: the taker has the same attempt and is itself lost by then, so that a takeover
+// would be allowed; but the client has only its undurable rows left.
+func TestAResumeOfASliceThatWasTakenIsFenced(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.start()
+		w.run(r, "r", output(t1, 1))
+		a := w.worker(r, "r", 0, "a", "a").mustOpen()
+		a.must(a.send(3)).must(a.flush())
+		a.detach()
+		time.Sleep(2 * time.Minute)
+		b := w.worker(r, "r", 0, "b", "b").mustOpen()
+		b.detach()
+		time.Sleep(2 * time.Minute)
+		a.req.DurableSeen = 3
+		wantReason(t, "the resume", a.open(), apierr.SliceFenced)
+		a.req.SliceID, a.req.RunID = 0, "new"
+		w.run(r, "new", output(t2, 1))
+		a.req.Output = t2
+		wantReason(t, "a resume of a slice the ledger does not know", a.open(), apierr.RowsLost)
+	})
+}
+
 func TestRowsLostAndPrincipal(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		r := w.start()

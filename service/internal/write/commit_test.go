@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -328,21 +329,21 @@ func TestTwoOutcomes(t *testing.T) {
 	}
 }
 
-func failOnce(w *world, op string, n int, outcome writetest.Outcome) (hit bool) {
+func failOnce(w *world, op string, n int, outcome writetest.Outcome) bool {
 	w.backend.SetRows(t1, "old")
 	r := w.start()
+	var hit atomic.Bool
+	var seen atomic.Int64
 	w.backend.SetFault(func(c writetest.Call) writetest.Outcome {
 		if c.Op == op && c.N == n {
-			hit = true
+			hit.Store(true)
 			return outcome
 		}
 		return writetest.OK
 	})
-	seen := 0
 	w.ledger.SetFault(func(write.Txn) writetest.Outcome {
-		seen++
-		if op == "ledger" && seen-1 == n {
-			hit = true
+		if at := seen.Add(1) - 1; op == "ledger" && at == int64(n) {
+			hit.Store(true)
 			return outcome
 		}
 		return writetest.OK
@@ -363,7 +364,7 @@ func failOnce(w *world, op string, n int, outcome writetest.Outcome) (hit bool) 
 	synctest.Wait()
 	w.backend.Land()
 	w.wantRows(t1, writetest.Tags("b", 0, 20)...)
-	return hit
+	return hit.Load()
 }
 
 func TestTwoReplicasCommitAtTheSameTime(t *testing.T) {

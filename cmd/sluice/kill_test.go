@@ -83,7 +83,7 @@ func (d *devProcess) kill() {
 
 // The whole server is killed at random moments of an import and started again. The writer goes on by itself, and the table ends
 // with exactly the rows written.
-func TestKilledServerLosesNothing(t *testing.T) {
+func TestTW_34_KilledServerLosesNothing(t *testing.T) {
 	d := startDevProcess(t)
 	c, err := client.Dial(t.Context(), d.grpc)
 	if err != nil {

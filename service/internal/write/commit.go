@@ -343,16 +343,23 @@ func (e *Engine) verifyClosing(ctx context.Context, r stored[runRecord]) error {
 	return e.moveFrom(ctx, r, func(rec *runRecord) { rec.State = RunCommitting })
 }
 
-// moveFrom changes exactly the record that was read; if it has changed meanwhile, somebody else moved the run and the
-// caller looks again.
+// moveFrom changes exactly the record that was read; if it has changed meanwhile, by somebody else or by a transaction
+// of ours whose outcome was unknown, nothing is done and the caller looks again.
 func (e *Engine) moveFrom(ctx context.Context, r stored[runRecord], change func(*runRecord)) error {
-	return e.changeRun(ctx, r.v.ID, func(now *runRecord) bool {
-		if now.State != r.v.State || now.Why != r.v.Why || !now.Updated.Equal(r.v.Updated) {
-			return false
+	err := e.transact(ctx, func(ctx context.Context, _ bool) (Txn, error) {
+		now, err := e.loadRun(ctx, r.v.ID)
+		if err != nil || now.rev != r.rev {
+			return Txn{}, err
 		}
-		change(now)
-		return true
+		rec := now.v
+		change(&rec)
+		rec.Updated = e.cfg.Now().UTC()
+		return Txn{Compares: []Compare{now.unchanged()}, Puts: []Put{now.put(rec)}}, nil
 	})
+	if err == nil {
+		e.moved(r.v.ID)
+	}
+	return err
 }
 
 // fixPlan writes down count, rows and digest of an output's live blocks.

@@ -184,6 +184,8 @@ func (e *Engine) checkShape(req *OpenRequest) error {
 		req.WorkerID = "made-" + rand.Text()
 	}
 	switch {
+	case req.RunID != "" && !validID(string(req.RunID)):
+		return badField("open.run_id", "run_id is not 1–128 of A–Z a–z 0–9 . _ : -, the first a letter or digit")
 	case len(req.WorkerID) > 64 || !validID(req.WorkerID):
 		return badField("open.worker_id", "worker_id is not 1–64 of A–Z a–z 0–9 . _ : -")
 	case req.Attempt < 0:

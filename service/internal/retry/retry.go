@@ -79,14 +79,12 @@ func Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Repeatable says whether asking again can help: the backend was away, told us to slow down, damaged the bytes on the
-// way, or failed in a way nobody classified. A cancelled or expired context is final, as are all other reasons.
+// way, or failed in a way nobody classified. A cancelled or expired context is final, as are all other
+// reasons; a backend that did not answer in the time of one call is away, whatever its error wraps.
 func Repeatable(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false
-	}
 	var e *apierr.Error
 	if !errors.As(err, &e) {
-		return true
+		return err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 	}
 	switch e.Reason() {
 	case apierr.BackendUnavailable, apierr.Throttled, apierr.ChecksumMismatch, apierr.Internal:

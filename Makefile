@@ -95,7 +95,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 .PHONY: fault
 fault: ## 200 seeded rounds of killing and cutting
-	SLUICE_FAULT_ROUNDS=200 go test -tags $(TAGS) -count=1 -timeout 60m -run Fault ./conformance/...
+	SLUICE_FAULT_ROUNDS=200 go test -tags $(TAGS) -count=1 -timeout 60m -run 'Fault|Kill' ./conformance/... ./cmd/sluice
 
 .PHONY: bench
 bench: bin/sluice bin/sluiced ## the numbers, ours and a peer's from one run, in out/bench.json; ARGS='-only upload -runs 9'

@@ -19,10 +19,10 @@ import (
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 )
 
-// killRounds is how many seeded rounds a kill test makes; SLUICE_KILL_ROUNDS changes it.
+// killRounds is how many seeded rounds a kill test makes; SLUICE_FAULT_ROUNDS changes it.
 func killRounds(t *testing.T, rounds int) int {
 	t.Helper()
-	if text := os.Getenv("SLUICE_KILL_ROUNDS"); text != "" {
+	if text := os.Getenv("SLUICE_FAULT_ROUNDS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func TestTW_34_KilledServerLosesNothing(t *testing.T) {
 		}
 	})
 	mustSluice(t, "table", "create", "rows", "-c", "id bigint", "-c", "s string", "--addr", d.grpc)
-	for round := range killRounds(t, 20) {
+	for round := range killRounds(t, 6) {
 		killRound(t, d, c, round)
 	}
 }

@@ -48,8 +48,6 @@ var walls = []wall{
 		"files to batches and back, progress, the demo: a user of the public API as any other, so neither service nor emulator"},
 	{"internal/bench/...", []string{anything}, []string{anything},
 		"measures us against our peers: anything"},
-	{"internal/deps", nil, []string{anything},
-		"pins modules while the tree grows"},
 	{"internal/testkit", nil, []string{arrow, goleak, gocmp},
 		"for tests of all packages, so it knows none of them"},
 	{"internal/version", nil, nil, "what the build says about itself"},

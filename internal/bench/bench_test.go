@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,10 +22,105 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/mem"
 
+	"github.com/sluice-io/sluice/client"
+	"github.com/sluice-io/sluice/emulator"
 	"github.com/sluice-io/sluice/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+// TestMain is the service's own process too, when a test starts this program as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childCommand {
+		if err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	testkit.Main(m)
+}
+
+func TestChild_serves_and_tells_what_open_slices_take(t *testing.T) {
+	endpoint, err := emulator.New(emulator.Options{Discard: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endpoint.Close() //nolint:errcheck // nothing is kept
+	endpoint.Start()
+	c, err := startChild(t.Context(), t.TempDir(), endpoint.Addr(), 16<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := client.Dial(t.Context(), c.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := createTable(t.Context(), cl, "idle", narrow); err != nil {
+		t.Fatal(err)
+	}
+	before, err := c.footprint(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const slices = 50
+	ctx, cancel := context.WithCancel(t.Context())
+	crowd := &crowd{talk: oneRow}
+	if err := crowd.open(ctx, cl, slices); err != nil {
+		t.Fatal(err)
+	}
+	after, err := c.footprint(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := after.Goroutines - before.Goroutines; got < slices {
+		t.Errorf("%d open slices added %d goroutines, want one each at least", slices, got)
+	}
+	if before.RSS <= 0 || before.Heap <= 0 || before.Stacks <= 0 || after.CPU < before.CPU {
+		t.Errorf("footprints %+v, %+v: want sizes, and CPU that grows", before, after)
+	}
+	cancel()
+	if err := errors.Join(cl.Close(), c.close()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGate_holds_blocks_until_it_opens(t *testing.T) {
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer served.Close()
+	g, err := startGate(served.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	put := func(limit time.Duration) (int, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+g.addr()+"/t?blockid=0", http.NoBody)
+		if err != nil {
+			return 0, err
+		}
+		res, err := transport.RoundTrip(req)
+		if err != nil {
+			return 0, err
+		}
+		return res.StatusCode, res.Body.Close()
+	}
+	if got, err := put(time.Minute); got != http.StatusNoContent {
+		t.Errorf("before it is shut: status %d, %v, want the endpoint's", got, err)
+	}
+	g.shut()
+	if got, err := put(100 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("shut: status %d, %v, want no answer", got, err)
+	}
+	g.open()
+	if got, err := put(time.Minute); got != http.StatusServiceUnavailable {
+		t.Errorf("opened: status %d, %v, want 503: what was held is not worth sending any more", got, err)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	if err := g.close(); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestDuel_runs_in_turn_and_forgets_the_warm_up(t *testing.T) {
 	var order []string

@@ -86,7 +86,7 @@ func TestChild_serves_and_tells_what_open_slices_take(t *testing.T) {
 func TestGate_holds_blocks_until_it_opens(t *testing.T) {
 	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer served.Close()
-	g, err := startGate(served.Listener.Addr().String())
+	g, err := startGate(t.Context(), served.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestResults_are_medians_and_ratios_of_pairs(t *testing.T) {
 }
 
 func TestResult_without_peer_holds_its_goal_against_ours(t *testing.T) {
-	r := absolute("size", "MB", []float64{41}, 40, lower)
+	r := absolute("size", "MB", []float64{41}, 40)
 	if r.reached() || r.Ratio != nil || r.Peer != nil || r.goalText() != "≤ 40 MB" {
 		t.Errorf("absolute = %+v, goal %q, want one that misses 40 MB and has no peer", r, r.goalText())
 	}
@@ -184,7 +184,7 @@ func TestResult_without_peer_holds_its_goal_against_ours(t *testing.T) {
 
 func TestReport_json_has_the_promised_fields(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out", "bench.json")
-	if err := writeJSON(path, []result{absolute("size", "MB", []float64{39}, 40, lower)}); err != nil {
+	if err := writeJSON(path, []result{absolute("size", "MB", []float64{39}, 40)}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(path)

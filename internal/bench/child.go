@@ -54,7 +54,7 @@ func runChild(ctx context.Context, args []string, in io.Reader, out io.Writer) e
 	cfg := serviceConfig(endpoint, ledger)
 	cfg.GatherBytes = gather
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	server, err := service.New(cfg)
+	server, err := service.New(cfg) //nolint:contextcheck // Run gets it
 	if err != nil {
 		return fmt.Errorf("start service: %w", err)
 	}

@@ -66,7 +66,7 @@ func message(raw []byte) (*ipc.Message, error) {
 	}
 	body := 8 + int(binary.LittleEndian.Uint32(raw[4:]))
 	if body > len(raw) {
-		return nil, errors.New("Arrow metadata reaches beyond the message")
+		return nil, errors.New("metadata reaches beyond the message")
 	}
 	return ipc.NewMessage(memory.NewBufferBytes(raw[8:body]), memory.NewBufferBytes(raw[body:])), nil
 }

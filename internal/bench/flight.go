@@ -81,7 +81,7 @@ const (
 )
 
 func startSink(ctx context.Context, schema *arrow.Schema, shape shape) (*sink, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -89,7 +89,7 @@ func startSink(ctx context.Context, schema *arrow.Schema, shape shape) (*sink, e
 	s.server = grpc.NewServer(
 		grpc.ForceServerCodecV2(zerocopy.Codec{}), grpc.MaxRecvMsgSize(sinkLargest+sinkBuffer),
 		grpc.StaticStreamWindowSize(sinkWindow), grpc.StaticConnWindowSize(2*sinkWindow),
-		grpc.ReadBufferSize(sinkBuffer), grpc.WriteBufferSize(sinkBuffer), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(sinkBuffer), grpc.WriteBufferSize(sinkBuffer),
 	)
 	sluicev1.RegisterRowServiceServer(s.server, s)
 	sluicev1.RegisterInfoServiceServer(s.server, s)
@@ -123,8 +123,7 @@ func (s *sink) put(ctx context.Context, b *batches) error {
 			return fmt.Errorf("write batch: %w", err)
 		}
 	}
-	_, err = seal(ctx, w, b.rows)
-	return err
+	return seal(ctx, w, b.rows)
 }
 
 func (s *sink) limits() *sluicev1.Limits {

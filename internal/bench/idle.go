@@ -157,13 +157,13 @@ func (r *runner) sampleIdle(ctx context.Context, c *child, crowd *crowd, before 
 	each := func(now, before int64) []float64 { return []float64{float64(now-before) / float64(n) / 1024} }
 	name := idleName(crowd.talk)
 	r.add(
-		absolute(name+"/rss", "KiB/slice", rss, goalIdleKiB, lower),
-		absolute(name+"/goroutines", "1/slice", goroutines, goalIdleGoroutines, lower),
+		absolute(name+"/rss", "KiB/slice", rss, goalIdleKiB),
+		absolute(name+"/goroutines", "1/slice", goroutines, goalIdleGoroutines),
 		// What the slices keep alive: heap and stacks after a collection. The rest of the RSS is garbage, which Go lets grow to
 		// the size of what is alive.
-		absolute(name+"/held", "KiB/slice", each(live.Heap+live.Stacks, before.Heap+before.Stacks), goalIdleKiB, lower),
-		absolute(name+"/stacks", "KiB/slice", each(live.Stacks, before.Stacks), 0, lower),
-		absolute(name+"/cpu", "% of a core", cpu, 0, lower),
+		absolute(name+"/held", "KiB/slice", each(live.Heap+live.Stacks, before.Heap+before.Stacks), goalIdleKiB),
+		absolute(name+"/stacks", "KiB/slice", each(live.Stacks, before.Stacks), 0),
+		absolute(name+"/cpu", "% of a core", cpu, 0),
 	)
 	return nil
 }

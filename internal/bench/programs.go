@@ -36,7 +36,7 @@ func readyGroup() group {
 				took = append(took, float64(d)/float64(time.Millisecond))
 			}
 		}
-		r.add(absolute(readyID, "ms", took, goalReadyMillis, lower))
+		r.add(absolute(readyID, "ms", took, goalReadyMillis))
 		return nil
 	}}
 }
@@ -84,7 +84,7 @@ func sizeGroup() group {
 		if err != nil {
 			return fmt.Errorf("size of sluiced (`make build` makes it): %w", err)
 		}
-		r.add(absolute(sizeID, "MB", []float64{float64(info.Size()) / 1e6}, goalSizeMB, lower))
+		r.add(absolute(sizeID, "MB", []float64{float64(info.Size()) / 1e6}, goalSizeMB))
 		return nil
 	}}
 }

@@ -49,9 +49,9 @@ func compare(name, unit string, ours, peer []float64, goal float64, way better) 
 	return r
 }
 
-// absolute makes a row of figures that have no peer.
-func absolute(name, unit string, ours []float64, goal float64, way better) result {
-	return compare(name, unit, ours, nil, goal, way)
+// absolute makes a row of figures that have no peer: costs, all of them.
+func absolute(name, unit string, ours []float64, goal float64) result {
+	return compare(name, unit, ours, nil, goal, lower)
 }
 
 func unless0(v float64) *float64 {

@@ -83,8 +83,7 @@ func (u *rowUpload) ours(ctx context.Context) error {
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write the last rows: %w", err)
 	}
-	_, err = seal(ctx, w, x.len())
-	return err
+	return seal(ctx, w, x.len())
 }
 
 // peer makes what it sends visible pack by pack; it has no commit.

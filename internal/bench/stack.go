@@ -55,7 +55,7 @@ func startStack(ctx context.Context, dir string, discard bool) (_ *stack, err er
 	}
 	s.endpoint.Start()
 	s.tunnel = sdkTunnel(s.endpoint)
-	server, err := service.New(serviceConfig(s.endpoint.Addr(), filepath.Join(dir, "ledger")))
+	server, err := service.New(serviceConfig(s.endpoint.Addr(), filepath.Join(dir, "ledger"))) //nolint:contextcheck // Run gets it
 	if err != nil {
 		return nil, fmt.Errorf("start service: %w", err)
 	}

@@ -43,7 +43,7 @@ func stallGroup() group {
 		}
 		defer func() { err = errors.Join(err, endpoint.Close()) }()
 		endpoint.Start()
-		gate, err := startGate(endpoint.Addr())
+		gate, err := startGate(ctx, endpoint.Addr())
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (r *runner) stall(ctx context.Context, gate *gate, c *child, n int) (err er
 	}
 	perSlice := float64(held-before.Heap-before.Stacks) / float64(n) / 1024
 	share := float64(stallGather) / float64(n) / 1024
-	r.add(absolute(stalledSlicesID, "KiB/slice", []float64{perSlice}, stallGoalKiB+share, lower))
+	r.add(absolute(stalledSlicesID, "KiB/slice", []float64{perSlice}, stallGoalKiB+share))
 	return nil
 }
 
@@ -161,8 +161,8 @@ type gate struct {
 	reopening sync.Once
 }
 
-func startGate(endpoint string) (*gate, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startGate(ctx context.Context, endpoint string) (*gate, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}

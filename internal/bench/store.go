@@ -73,7 +73,9 @@ type putter struct {
 
 // put replaces the table with the batches, in one block.
 func (p putter) put(ctx context.Context, b *batches) error {
-	var session struct{ UploadID string }
+	var session struct {
+		UploadID string `json:"UploadID"`
+	}
 	reply, err := p.do(ctx, http.MethodPost, "uploads&overwrite=true", nil)
 	if err != nil {
 		return err

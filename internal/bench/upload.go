@@ -130,8 +130,7 @@ func (u *upload) bytes() int { return u.slices * u.sets * u.batches.bytes }
 func (u *upload) ours(ctx context.Context) error {
 	cfg := client.WriterConfig{Output: client.TableName(u.ourTable), Schema: u.batches.schema}
 	if u.slices == 1 {
-		_, err := u.writeSlice(ctx, cfg)
-		return err
+		return u.writeSlice(ctx, cfg)
 	}
 	cfg.Run = uuid.NewString()
 	_, _, err := u.stack.client.CreateRun(ctx, &sluicev1.CreateRunRequest{
@@ -145,8 +144,7 @@ func (u *upload) ours(ctx context.Context) error {
 		g.Go(func() error {
 			cfg := cfg
 			cfg.Slice = int32(i)
-			_, err := u.writeSlice(slicesCtx, cfg)
-			return err
+			return u.writeSlice(slicesCtx, cfg)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -162,16 +160,16 @@ func (u *upload) ours(ctx context.Context) error {
 	return nil
 }
 
-func (u *upload) writeSlice(ctx context.Context, cfg client.WriterConfig) (*client.Sealed, error) {
+func (u *upload) writeSlice(ctx context.Context, cfg client.WriterConfig) error {
 	w, err := u.stack.client.NewWriter(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open slice: %w", err)
+		return fmt.Errorf("open slice: %w", err)
 	}
 	defer w.Close() //nolint:errcheck // Seal told what matters
 	for range u.sets {
 		for _, rec := range u.batches.ours {
 			if err := w.WriteArrow(rec); err != nil {
-				return nil, fmt.Errorf("write batch: %w", err)
+				return fmt.Errorf("write batch: %w", err)
 			}
 		}
 	}
@@ -179,15 +177,15 @@ func (u *upload) writeSlice(ctx context.Context, cfg client.WriterConfig) (*clie
 }
 
 // seal closes a slice and checks how many rows it has.
-func seal(ctx context.Context, w *client.Writer, rows int) (*client.Sealed, error) {
+func seal(ctx context.Context, w *client.Writer, rows int) error {
 	sealed, err := w.Seal(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("seal: %w", err)
+		return fmt.Errorf("seal: %w", err)
 	}
 	if sealed.Rows != int64(rows) {
-		return nil, fmt.Errorf("sealed %d rows of %d", sealed.Rows, rows)
+		return fmt.Errorf("sealed %d rows of %d", sealed.Rows, rows)
 	}
-	return sealed, nil
+	return nil
 }
 
 // peer writes one block per slice with the SDK and replaces the table with them.

@@ -236,7 +236,7 @@ func (d *RecordDecoder) endRecord(s *scanner) (int, error) {
 		return 0, s.err()
 	}
 	crc := crc32.Update(0, castagnoli, s.hash)
-	if want != uint64(crc) {
+	if !sameChecksum(want, crc) {
 		return 0, badRecords("record %d has checksum %08x, its bytes %08x", d.rows, want, crc)
 	}
 	binary.LittleEndian.PutUint32(d.word[:], crc)
@@ -256,10 +256,16 @@ func (d *RecordDecoder) trailer(s *scanner) (int, error) {
 		return 0, badRecords("trailer counts %d rows, there were %d", unzigzag(count), d.rows)
 	case tag != recordMetaChecksum<<3|wireVarint:
 		return 0, badRecords("count is followed by tag %d", tag)
-	case crc != uint64(d.crcs):
+	case !sameChecksum(crc, d.crcs):
 		return 0, badRecords("trailer has checksum %08x, the records %08x", crc, d.crcs)
 	}
 	return s.pos, errRecordEnd
+}
+
+// sameChecksum compares a checksum as sent with ours. PyODPS writes those of 2^31 and more sign-extended to 64 bits, and a
+// stream may be passed on as it was written.
+func sameChecksum(sent uint64, crc uint32) bool {
+	return sent == uint64(crc) || sent == uint64(int64(int32(crc)))
 }
 
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }

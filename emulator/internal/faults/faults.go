@@ -74,13 +74,14 @@ func refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
 	for k, v := range f.Header {
 		w.Header()[k] = []string{v}
 	}
-	id := w.Header()["x-odps-request-id"]
+	id := w.Header()["x-odps-request-id"] //nolint:staticcheck // headers stay as clients look them up: in lower case
 	if len(id) == 0 {
 		id = []string{"injected"}
 		w.Header()["x-odps-request-id"] = id
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.Status)
+	//nolint:errchkjson // the client is gone: nobody to tell
 	_ = json.NewEncoder(w).Encode(map[string]string{"Code": f.Code, "Message": f.Message, "RequestId": id[0]})
 }
 

@@ -134,7 +134,7 @@ func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next
 		c := tx.Bucket(bucketTables).Cursor()
 		start := prefix
 		if q.After != "" && bytes.Compare(from, prefix) >= 0 {
-			start = append(from, 0)
+			start = append(bytes.Clone(from), 0)
 		}
 		for k, _ := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 			if q.Limit > 0 && len(page) == q.Limit {

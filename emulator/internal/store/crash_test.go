@@ -168,6 +168,8 @@ func runAndKill(t *testing.T, exe, dir string, after time.Duration) (log []strin
 	// A line cut by the kill is no line.
 	return slices.DeleteFunc(log, func(l string) bool {
 		f := strings.Fields(l)
-		return !(len(f) == 2 && f[0] == "done" || len(f) == 3 && f[0] == "begin" && (f[2] == "true" || f[2] == "false"))
+		done := len(f) == 2 && f[0] == "done"
+		begin := len(f) == 3 && f[0] == "begin" && (f[2] == "true" || f[2] == "false")
+		return !done && !begin
 	})
 }

@@ -313,9 +313,9 @@ func (w *SegmentWriter) Abort() {
 // footerColumn describes a column in the footer, so that a segment can be read
 // without its catalogue.
 type footerColumn struct {
-	ID   int
-	Name string
-	Type types.Type
+	ID   int        `json:"ID"`
+	Name string     `json:"Name"`
+	Type types.Type `json:"Type"`
 }
 
 func appendFooter(b []byte, messages []message, blocks []checksum, cols []Column, data int64) ([]byte, error) {

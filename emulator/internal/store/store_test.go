@@ -38,7 +38,7 @@ func open(t *testing.T, opt store.Options) *store.Store {
 
 func columns(t testing.TB, spec string) (cols []store.Column) {
 	t.Helper()
-	for _, part := range strings.Split(spec, ";") {
+	for part := range strings.SplitSeq(spec, ";") {
 		name, text, _ := strings.Cut(strings.TrimSpace(part), " ")
 		typ, err := types.Parse(text)
 		if err != nil {

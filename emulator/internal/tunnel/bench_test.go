@@ -18,6 +18,7 @@ import (
 
 // wideBody is rows of 64 floats, about size bytes, framed.
 func wideBody(t testing.TB, cols []store.Column, size int) (body []byte, rows int) {
+	t.Helper()
 	b := array.NewRecordBuilder(memory.DefaultAllocator, wire.ArrowSchema(store.WireColumns(cols), 0))
 	defer b.Release()
 	for i := range 1024 {
@@ -80,6 +81,7 @@ func (e *endpoint) session(t testing.TB, path, field string) string {
 const wideTypes = "id bigint;name string;vec array<float>"
 
 func benchUpload(b *testing.B, discard bool) {
+	b.Helper()
 	e := start(b, func(so *store.Options, _ *tunnel.Options) { so.Discard = discard })
 	e.bare = true
 	tab := e.create(b, "t", wideTypes, "")

@@ -57,8 +57,7 @@ var codes = []struct {
 }
 
 func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	for _, c := range codes {
@@ -86,7 +85,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	for k, v := range e.Header {
 		w.Header()[k] = []string{v}
 	}
-	sendJSON(w, e.Status, map[string]string{"Code": e.Code, "Message": e.Message, "RequestId": w.Header()[requestIDHeader][0]})
+	sendJSON(w, e.Status, map[string]string{"Code": e.Code, "Message": e.Message, "RequestId": w.Header()[requestIDHeader][0]}) //nolint:staticcheck // kept in lower case, as clients look it up
 }
 
 // requestIDHeader, like every name set here, bypasses Go's canonical case: one
@@ -94,7 +93,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 const requestIDHeader = "x-odps-request-id"
 
 func ensureRequestID(w http.ResponseWriter) {
-	if len(w.Header()[requestIDHeader]) == 0 {
+	if len(w.Header()[requestIDHeader]) == 0 { //nolint:staticcheck // kept in lower case, as clients look it up
 		w.Header()[requestIDHeader] = []string{strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", ""))}
 	}
 }
@@ -102,5 +101,5 @@ func ensureRequestID(w http.ResponseWriter) {
 func sendJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the client is gone: nobody to tell
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -80,7 +81,7 @@ func (e *endpoint) want(t testing.TB, status int, code, method, path string, bod
 		src = bytes.NewReader(body)
 	}
 	got, b := e.call(t, method, path, src)
-	var m struct{ Code, Message, RequestId string } //nolint:revive // the wire's name
+	var m struct{ Code, Message, RequestId string } //nolint:revive,musttag // the wire's names
 	if got/100 != 2 {
 		if err := json.Unmarshal(b, &m); err != nil || m.Message == "" || m.RequestId == "" {
 			t.Errorf("%s %s: error body %q", method, path, b)
@@ -136,7 +137,7 @@ func TestCutPutLeavesNoBlock(t *testing.T) {
 			e.mu.Lock()
 			e.decide = func(*http.Request) faults.Action { return faults.Action{CutRequestAt: int64(cut) + 1} }
 			e.mu.Unlock()
-			req, err := http.NewRequest("PUT", e.url+path, bytes.NewReader(body))
+			req, err := http.NewRequest(http.MethodPut, e.url+path, bytes.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,8 +191,8 @@ func TestCommitIsIdempotent(t *testing.T) {
 	e.create(t, "t", "id bigint", "")
 	id := e.session(t, table+"?uploads", "UploadID")
 	e.want(t, 200, "", "PUT", table+"?blockid=0&uploadid="+id, idRecords(t, 1, 2))
-	e.decide = func(r *http.Request) faults.Action { return faults.Action{DropReply: r.Method == "POST"} }
-	req, err := http.NewRequest("POST", e.url+table+"?uploadid="+id, http.NoBody)
+	e.decide = func(r *http.Request) faults.Action { return faults.Action{DropReply: r.Method == http.MethodPost} }
+	req, err := http.NewRequest(http.MethodPost, e.url+table+"?uploadid="+id, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -436,7 +437,7 @@ func TestInstanceResults(t *testing.T) {
 		defer rd.Close()
 		for {
 			rec, _, err := rd.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return ids
 			}
 			if err != nil {

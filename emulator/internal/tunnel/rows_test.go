@@ -67,7 +67,7 @@ func unframe(t testing.TB, body []byte) (data []byte) {
 	defer c.Close()
 	for {
 		p, err := c.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return data
 		}
 		if err != nil {
@@ -205,7 +205,7 @@ func randomValue(rng *rand.Rand, b array.Builder, nullable bool) {
 		}
 	default:
 		text := fmt.Sprint(rng.IntN(100))
-		switch b.(type) {
+		switch b := b.(type) {
 		case *array.BooleanBuilder:
 			text = "true"
 		case *array.BinaryBuilder:
@@ -213,7 +213,7 @@ func randomValue(rng *rand.Rand, b array.Builder, nullable bool) {
 		case *array.Date32Builder, *array.TimestampBuilder:
 			text = fmt.Sprintf("%d-01-02", 1700+rng.IntN(500))
 		case *array.MonthIntervalBuilder:
-			b.(*array.MonthIntervalBuilder).Append(arrow.MonthInterval(rng.Int32N(1000)))
+			b.Append(arrow.MonthInterval(rng.Int32N(1000)))
 			return
 		}
 		if err := b.AppendValueFromString(text); err != nil {
@@ -308,7 +308,7 @@ func TestReadersDuringOverwrites(t *testing.T) {
 			return err
 		}
 		for block := range 4 {
-			req, err := http.NewRequest("PUT", fmt.Sprintf("%s%s?arrow&blockid=%d&uploadid=%s", e.url, table, block, u.ID), bytes.NewReader(idArrow(t, slices.Repeat([]int64{v}, 200)...)))
+			req, err := http.NewRequest(http.MethodPut, fmt.Sprintf("%s%s?arrow&blockid=%d&uploadid=%s", e.url, table, block, u.ID), bytes.NewReader(idArrow(t, slices.Repeat([]int64{v}, 200)...)))
 			if err != nil {
 				return err
 			}
@@ -317,7 +317,7 @@ func TestReadersDuringOverwrites(t *testing.T) {
 				return err
 			}
 			resp.Body.Close()
-			if resp.StatusCode != 200 {
+			if resp.StatusCode != http.StatusOK {
 				return errors.New(resp.Status)
 			}
 		}
@@ -370,7 +370,7 @@ func TestIntervalFormByClient(t *testing.T) {
 	e.upload(t, table, "", body(5_000_000))
 	id := e.session(t, table+"?downloads", "DownloadID")
 	get := func(agent, id string) (int, []byte) {
-		req, err := http.NewRequest("GET", e.url+table+"?data&arrow&downloadid="+id, nil)
+		req, err := http.NewRequest(http.MethodGet, e.url+table+"?data&arrow&downloadid="+id, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

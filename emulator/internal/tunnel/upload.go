@@ -168,7 +168,7 @@ func copyArrow(seg *store.SegmentWriter, body io.Reader) error {
 	c.OnChunk = seg.Chunk
 	for {
 		p, err := c.Next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 			return nil
 		}
 		if err != nil {
@@ -185,7 +185,7 @@ func copyRecords(seg *store.SegmentWriter, body io.Reader, cols []wire.Column) e
 	defer rd.Close()
 	for {
 		rec, _, err := rd.Next()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 			return nil
 		}
 		if err != nil {

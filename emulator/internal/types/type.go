@@ -1,6 +1,7 @@
 package types
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -121,10 +122,8 @@ func (t Type) Nested() bool { return t.Kind == Array || t.Kind == Map || t.Kind 
 
 // Has reports whether t is, or contains at any depth, a type of one of kinds.
 func (t Type) Has(kinds ...Kind) bool {
-	for _, k := range kinds {
-		if t.Kind == k {
-			return true
-		}
+	if slices.Contains(kinds, t.Kind) {
+		return true
 	}
 	for _, c := range t.Children {
 		if c.Type.Has(kinds...) {

@@ -87,7 +87,7 @@ func TestParsePartitionSpec(t *testing.T) {
 		"PT=a,hh=1":             {{"pt", "a"}, {"hh", "1"}},
 		"pt=a/hh=1":             {{"pt", "a"}, {"hh", "1"}},
 		"pt='a',hh=\"1\"":       {{"pt", "a"}, {"hh", "1"}},
-		"pt = 'a/b=c' , hh= 1 ": {{"pt", "a/b=c"}, {"hh", "1"}},
+		"pt = 'a/b=c' , hh= 1 ": {{"pt", "a/b=c"}, {"hh", "1"}}, //nolint:gocritic // the blanks are the case
 		"dt=2024/01/01,hh=05":   {{"dt", "2024/01/01"}, {"hh", "05"}},
 		`pt='it\'s'`:            {{"pt", "it's"}},
 		"pt=a=b":                {{"pt", "a=b"}},

@@ -60,7 +60,7 @@ func unframe(src io.Reader) (data []byte, chunks int64, err error) {
 	}
 	for {
 		p, err := c.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return data, chunks, nil
 		}
 		if err != nil {
@@ -290,7 +290,7 @@ func TestNanosRange(t *testing.T) {
 		wide := b.NewRecordBatch()
 		b.Release()
 		narrow, err := wire.Convert(wide, cols, types.LayoutWide, types.LayoutNanos)
-		if (err == nil) != c.fits || err != nil && !(errors.Is(err, wire.ErrRange) && strings.Contains(err.Error(), "ca")) {
+		if (err == nil) != c.fits || err != nil && (!errors.Is(err, wire.ErrRange) || !strings.Contains(err.Error(), "ca")) {
 			t.Errorf("%d.%09d: %v, want fits=%v", c.sec, c.nano, err, c.fits)
 		}
 		if err == nil {
@@ -463,9 +463,10 @@ func FuzzArrowBody(f *testing.F) {
 			f.Fatal(err)
 		}
 		var opts []ipc.Option
-		if seed == 2 {
+		switch seed {
+		case 2:
 			opts = append(opts, ipc.WithLZ4())
-		} else if seed == 3 {
+		case 3:
 			opts = append(opts, ipc.WithZstd())
 		}
 		f.Add(messages(f, rec, memory.DefaultAllocator, opts...))

@@ -78,7 +78,7 @@ func (d *decompressor) Read(p []byte) (n int, err error) {
 		return 0, d.err
 	}
 	n, err = d.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		err = fmt.Errorf("%w: decompress: %w", ErrMalformed, err)
 	}
 	d.err = err

@@ -7,6 +7,7 @@ import (
 
 // NormalizeDecimal parses text both ways and returns the canonical text.
 func NormalizeDecimal(t testing.TB, text string, precision, scale int) string {
+	t.Helper()
 	v, err := parseDecimal([]byte(text), precision, scale)
 	small, ok := parseSmallDecimal([]byte(text), precision, scale)
 	if ok && (err != nil || v.Cmp(big.NewInt(small)) != 0) {

@@ -87,7 +87,7 @@ func (r *RecordReader) Next() (arrow.RecordBatch, types.Layout, error) {
 	for r.err == nil && r.pending < batchRows && r.cost < batchCost {
 		r.err = r.record()
 	}
-	if r.pending == 0 || r.err != nil && r.err != io.EOF {
+	if r.pending == 0 || r.err != nil && r.err != io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		return nil, 0, r.err
 	}
 	r.pending, r.cost = 0, 0
@@ -183,7 +183,7 @@ func (r *RecordReader) trailer() error {
 	if tag>>3 != fieldChecksum || !sameSum(r.all, sum) {
 		return fmt.Errorf("%w: %w: stream is %08x, the sender's %08x", ErrMalformed, ErrChecksum, r.all, sum)
 	}
-	if _, err := r.byte(); err != io.EOF {
+	if _, err := r.byte(); err != io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		if err == nil {
 			err = fmt.Errorf("%w: bytes after the trailer", ErrMalformed)
 		}

@@ -34,7 +34,7 @@ func readRecords(src io.Reader, cols []wire.Column, mem memory.Allocator) (recs 
 	defer r.Close()
 	for {
 		rec, l, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return recs, nil
 		}
 		if err != nil {

@@ -101,7 +101,7 @@ func TestFrom(t *testing.T) {
 	if got := apierr.From(fmt.Errorf("a: %w", fmt.Errorf("b: %w", inner))); got.Error() != inner.Error() {
 		t.Errorf("From = %v", got)
 	}
-	apierr.From(inner).With("k", "v").WithViolation("f", "m").WithRequestID("r")
+	_ = apierr.From(inner).With("k", "v").WithViolation("f", "m").WithRequestID("r")
 	if inner.Meta("k") != "" || len(inner.Violations()) != 0 || inner.Proto("").GetRequestId() != "" {
 		t.Error("decorating what From gives changes the original, which others may hold")
 	}

@@ -175,8 +175,7 @@ func From(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.clone()
 	}
 	if c := contextCode(err); c != codes.OK {
@@ -217,8 +216,7 @@ func ReasonOf(err error) Reason {
 	if err == nil {
 		return Unspecified
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.reason
 	}
 	if contextCode(err) != codes.OK {

@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -29,6 +30,7 @@ func wide() ([]table.Column, rows) {
 }
 
 func wideMessage(b *testing.B) (cols []table.Column, n int, body []byte) {
+	b.Helper()
 	cols, data := wide()
 	rec := arrowBatch(batch.ArrowSchema(cols, batch.SchemaOptions{}), cols, data)
 	defer rec.Release()
@@ -99,7 +101,7 @@ func BenchmarkDecodeRecords(b *testing.B) {
 		r := bytes.NewReader(stream)
 		for {
 			rec, err := d.Read(r, 4096)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

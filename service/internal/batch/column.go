@@ -395,7 +395,7 @@ func coversNulls(c, kid *column) bool {
 }
 
 func (l *arrowLoader) list(c *column) (err error) {
-	want := 0 // elements needed in the children
+	var want int // elements needed in the children
 	switch c.lt.lay {
 	case layList32, layList64:
 		width := 4

@@ -70,6 +70,7 @@ func textColumns(cols []table.Column) []table.Column {
 }
 
 func hostileBatch(t testing.TB, opts ...ipc.Option) (cols []table.Column, definition, body []byte, n int32) {
+	t.Helper()
 	cols = hostileColumns()
 	data := randomRows(rand.New(rand.NewPCG(8, 9)), cols, 5, true)
 	rec := arrowBatch(batch.ArrowSchema(cols, batch.SchemaOptions{}), cols, data)

@@ -116,7 +116,7 @@ func parseSchema(b []byte, lim Limits) ([]lfield, error) {
 		return nil, err
 	}
 	p := schemaParser{view: &msg.view, lim: lim}
-	if p.view.fieldI16(msg.header, 0, 0) != 0 {
+	if p.view.fieldI16(msg.header, 0) != 0 {
 		return nil, badArrow("big-endian batches are not supported")
 	}
 	first, n := p.view.vector(msg.header, 1, 4)
@@ -159,7 +159,7 @@ func (p *schemaParser) field(f metaTable, depth int) (string, ltype, error) {
 	if _, ok := p.view.fieldTable(f, 4); ok {
 		return "", ltype{}, p.unsupported("a dictionary-encoded field")
 	}
-	kind := p.view.fieldU8(f, 2, 0)
+	kind := p.view.fieldU8(f, 2)
 	typ, _ := p.view.fieldTable(f, 3)
 	first, n := p.view.vector(f, 5, 4)
 	t, want, err := p.layout(kind, typ)
@@ -202,9 +202,9 @@ func (p *schemaParser) layout(kind uint8, t metaTable) (lt ltype, want int, err 
 		if bits != 8 && bits != 16 && bits != 32 && bits != 64 {
 			return lt, 0, badArrow("column %q: integer of %d bits", p.top, bits)
 		}
-		return ltype{class: classInt, lay: layFixed, width: int(bits / 8), unsigned: v.fieldU8(t, 1, 0) == 0}, 0, nil
+		return ltype{class: classInt, lay: layFixed, width: int(bits / 8), unsigned: v.fieldU8(t, 1) == 0}, 0, nil
 	case tFloatingPoint:
-		precision := v.fieldI16(t, 0, 0)
+		precision := v.fieldI16(t, 0)
 		if precision < 0 || precision > 2 {
 			return lt, 0, badArrow("column %q: float of precision %d", p.top, precision)
 		}
@@ -212,18 +212,18 @@ func (p *schemaParser) layout(kind uint8, t metaTable) (lt ltype, want int, err 
 	case tDecimal:
 		return p.decimal(t)
 	case tDate:
-		if v.fieldI16(t, 0, 1) == 0 {
+		if v.fieldI16(t, 1) == 0 {
 			return ltype{class: classDate, lay: layFixed, width: 4, unit: 1}, 0, nil
 		}
 		return ltype{class: classDate, lay: layFixed, width: 8, unit: 86_400_000}, 0, nil
 	case tTimestamp:
-		unit, err := p.unit(v.fieldI16(t, 0, 0))
+		unit, err := p.unit(v.fieldI16(t, 0))
 		return ltype{class: classInstant, lay: layFixed, width: 8, unit: unit, zone: v.text(t, 1)}, 0, err
 	case tDuration:
-		unit, err := p.unit(v.fieldI16(t, 0, 1))
+		unit, err := p.unit(v.fieldI16(t, 1))
 		return ltype{class: classDuration, lay: layFixed, width: 8, unit: unit}, 0, err
 	case tInterval:
-		switch v.fieldI16(t, 0, 0) {
+		switch v.fieldI16(t, 0) {
 		case 0:
 			return fixed(classMonths, 4)
 		case 1:

@@ -59,8 +59,8 @@ const metaBudget = 1 << 17
 func (msg *ipcMessage) readHeader(total int) error {
 	v := &msg.view
 	root := v.root()
-	version := v.fieldI16(root, 0, 0)
-	msg.kind = v.fieldU8(root, 1, 0)
+	version := v.fieldI16(root, 0)
+	msg.kind = v.fieldU8(root, 1)
 	msg.bodySize = v.fieldI64(root, 3)
 	header, ok := v.fieldTable(root, 2)
 	v.keyValues(root, 4)
@@ -113,8 +113,8 @@ func (b *batchMeta) open(total int, meta func(from, size int) []byte) error {
 	b.variadicAt, b.vari = v.vector(h, 4, 8)
 	b.codec = codecNone
 	if c, ok := v.fieldTable(h, 3); ok {
-		b.codec = int8(v.fieldU8(c, 0, 0))
-		if v.fieldU8(c, 1, 0) != 0 || b.codec != codecLZ4 && b.codec != codecZSTD {
+		b.codec = int8(v.fieldU8(c, 0))
+		if v.fieldU8(c, 1) != 0 || b.codec != codecLZ4 && b.codec != codecZSTD {
 			return badArrow("unknown body compression")
 		}
 	}

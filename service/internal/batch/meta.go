@@ -81,15 +81,16 @@ func (m *metaView) field(t metaTable, i int) int {
 	return t.pos + off
 }
 
-func (m *metaView) fieldU8(t metaTable, i int, def uint8) uint8 {
+func (m *metaView) fieldU8(t metaTable, i int) uint8 {
 	if pos := m.field(t, i); pos != 0 {
 		return m.u8(pos)
 	}
-	return def
+	return 0
 }
 
-func (m *metaView) fieldI16(t metaTable, i int, def int16) int16 {
-	if pos := m.field(t, i); pos != 0 {
+// fieldI16 reads a table's first field, where all fields of this type are.
+func (m *metaView) fieldI16(t metaTable, def int16) int16 {
+	if pos := m.field(t, 0); pos != 0 {
 		return int16(m.u16(pos))
 	}
 	return def

@@ -3,6 +3,7 @@ package batch_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -457,7 +458,7 @@ func decodeRecords(t testing.TB, cols []table.Column, stream []byte) rows {
 	out := rows{}
 	for {
 		rec, err := d.Read(r, 7)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

@@ -116,7 +116,7 @@ func TestRecordDecoderReadsInPieces(t *testing.T) {
 			var got rows
 			for {
 				rec, err := d.Read(in, most)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

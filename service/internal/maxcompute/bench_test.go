@@ -1,6 +1,7 @@
 package maxcompute
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,7 +109,7 @@ func BenchmarkReadArrow(b *testing.B) {
 				}
 				for {
 					p, _, err := r.Next()
-					if err == io.EOF {
+					if errors.Is(err, io.EOF) {
 						break
 					}
 					if err != nil {

@@ -99,6 +99,7 @@ func (c *Client) runBlock(ctx context.Context, w *blockWriter, k call, req *http
 	w.drain()
 }
 
+//nolint:contextcheck // the request has its own context, which Abort ends
 func (c *Client) put(ctx context.Context, w *blockWriter, k call, req *http.Request) (receipt string, err error) {
 	resp, err := c.data.Do(req)
 	if err != nil {

@@ -157,7 +157,7 @@ func (c *Client) openRows(ctx context.Context, t read.ReadTarget, arrow bool) (*
 		k.header.Set("Accept-Encoding", coding)
 	}
 	get, cancel := context.WithCancelCause(ctx)
-	resp, err := c.getRows(ctx, get, k)
+	resp, err := c.getRows(ctx, get, k) //nolint:bodyclose // the rowBody closes it
 	if err != nil {
 		cancel(err)
 		return nil, onStream(err)
@@ -212,8 +212,7 @@ func (b *rowBody) Read(p []byte) (int, error) {
 
 // failure turns a broken body into the error of a stream that may be resumed.
 func (b *rowBody) failure(err error) error {
-	var ours *apierr.Error
-	if errors.As(err, &ours) {
+	if ours, ok := errors.AsType[*apierr.Error](err); ok {
 		return onStream(b.k.object.annotate(ours))
 	}
 	if cause := b.caller(); cause != nil {
@@ -268,9 +267,9 @@ func (m *messageReader) Next() (batch.Payload, int, error) {
 	}
 	msg, rows, err := m.cut.next()
 	switch {
-	case err == io.EOF && m.cut.rows != m.want:
+	case err == io.EOF && m.cut.rows != m.want: //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		m.err = m.body.failure(fmt.Errorf("%d rows came, %d were asked for", m.cut.rows, m.want))
-	case err == io.EOF:
+	case err == io.EOF: //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		m.err = io.EOF
 	case err != nil:
 		m.err = m.body.failure(err)

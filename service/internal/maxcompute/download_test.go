@@ -37,7 +37,7 @@ func TestCreateDownload_polls_while_initiating(t *testing.T) {
 			t.Errorf("request %d: %s, want %s", n, got, want)
 		}
 		if n < 3 {
-			w.WriteHeader(202)
+			w.WriteHeader(http.StatusAccepted)
 			fmt.Fprint(w, downloadDoc("initiating", 0))
 			return
 		}
@@ -93,7 +93,7 @@ func readMessages(ctx context.Context, c *Client, t read.ReadTarget) (data []byt
 	for {
 		p, n, err := m.Next()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return data, rows, errors.Join(err, m.Close(), m.Close())
@@ -167,7 +167,7 @@ func TestReadArrow_cut_at_every_byte(t *testing.T) {
 	c := connect(t, serve(t, cutServer(body, &n, &clean)), nil)
 	for _, how := range []bool{true, false} {
 		clean.Store(how)
-		for cut := range len(body) {
+		for cut := range body {
 			n.Store(int64(cut))
 			got, _, err := readMessages(t.Context(), c, target(3))
 			e := apierr.From(err)
@@ -321,7 +321,7 @@ func TestRead_cancelled_and_closed_early(t *testing.T) {
 	if err := errors.Join(m.Close(), m.Close()); err != nil {
 		t.Errorf("Close early = %v", err)
 	}
-	if _, _, err := m.Next(); err == nil || err == io.EOF || !strings.Contains(err.Error(), "closed") {
+	if _, _, err := m.Next(); err == nil || errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("Next after Close = %v, want an error", err)
 	}
 }

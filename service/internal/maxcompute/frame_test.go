@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -62,7 +63,7 @@ func TestRecordFramer_golden(t *testing.T) {
 	rec := unhex(t, goldenRecordA)
 	crc := batch.CRC32C([]byte{0xe8, 0x18, 0x62, 0x6a}) // over the row's CRC, little endian
 	got := framed(t, batch.FormRecord, 0, checked(batch.FormRecord, 1, crc, rec, 5, &released))
-	if want := append(rec, unhex(t, goldenTrailerA)...); !bytes.Equal(got, want) {
+	if want := slices.Concat(rec, unhex(t, goldenTrailerA)); !bytes.Equal(got, want) {
 		t.Errorf("body = %x, want %x", got, want)
 	}
 	// Two batches of one row each: the trailer's checksum runs over both rows' CRCs.
@@ -100,7 +101,7 @@ func unframe(r io.Reader) ([]byte, error) {
 	var out []byte
 	for {
 		x, err := u.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {
@@ -136,7 +137,7 @@ func TestUnframer_any_chunk_size_and_reads(t *testing.T) {
 // A body that was cut anywhere is an error, also where the cut looks like a last chunk.
 func TestUnframer_cut_at_every_byte(t *testing.T) {
 	for _, body := range [][]byte{unhex(t, goldenArrow), frame(random(300), 64), frame(random(256), 64), frame(nil, 64)} {
-		for n := range len(body) {
+		for n := range body {
 			if _, err := unframe(bytes.NewReader(body[:n])); err == nil {
 				t.Errorf("%d of %d bytes were taken for a whole body", n, len(body))
 			}
@@ -177,7 +178,7 @@ func cutAll(r io.Reader) (msgs [][]byte, rows []int, err error) {
 	for {
 		p, n, err := m.next()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = nil
 			}
 			return msgs, rows, err

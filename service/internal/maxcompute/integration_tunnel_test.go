@@ -111,7 +111,7 @@ func collect(t *testing.T, m read.MessageReader, got map[int64]bool) {
 	}()
 	for {
 		msg, n, err := m.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
@@ -280,7 +280,7 @@ func TestEndpoint_records_and_missing_sessions(t *testing.T) {
 	defer dec.Release()
 	for n := 0; ; {
 		rec, err := dec.Read(body, 700)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if n != 2000 {
 				t.Errorf("%d records, want 2000", n)
 			}

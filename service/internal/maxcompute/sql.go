@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -171,9 +172,7 @@ func instanceBody(s statement, schema string) ([]byte, error) {
 		settings["odps.default.schema"] = schema
 		settings["odps.sql.allow.namespace.schema"] = "true"
 	}
-	for k, v := range s.hints {
-		settings[k] = v
-	}
+	maps.Copy(settings, s.hints)
 	text, err := json.Marshal(settings)
 	if err != nil {
 		return nil, err
@@ -182,7 +181,7 @@ func instanceBody(s statement, schema string) ([]byte, error) {
 	j.Priority = 9
 	j.Tasks.SQL = sqlTask{Name: sqlTaskName, Query: s.text}
 	j.Tasks.SQL.Config.Property = []property{{"type", "sql"}, {"settings", string(text)}, {"uuid", uuid.NewString()}}
-	return xml.Marshal(struct {
+	return xml.Marshal(struct { //nolint:musttag // the fields have the wire's names
 		XMLName xml.Name `xml:"Instance"`
 		Job     job
 	}{Job: j})

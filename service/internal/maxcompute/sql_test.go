@@ -46,7 +46,7 @@ func TestSQL_asynchronous(t *testing.T) {
 		case r.Method == http.MethodPost:
 			job.read(t, r)
 			w.Header().Set("Location", "http://x/api/projects/p1/instances/I9")
-			w.WriteHeader(201)
+			w.WriteHeader(http.StatusCreated)
 		case r.URL.Path != "/api/projects/p1/instances/I9":
 			t.Errorf("request %s", r.URL)
 		case r.URL.Query().Has("result"):
@@ -115,7 +115,7 @@ func TestSQL_failures(t *testing.T) {
 	if _, err := c.RunSQL(t.Context(), "p1", "", "x", nil, false); !apierr.Is(err, apierr.BackendUnavailable) {
 		t.Errorf("unknown word: %v, want BACKEND_UNAVAILABLE", err)
 	}
-	c = connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }), nil)
+	c = connect(t, serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), nil)
 	if _, err := c.RunSQL(t.Context(), "p1", "", "x", nil, false); !apierr.Is(err, apierr.OutcomeUnknown) {
 		t.Errorf("no instance named: %v, want OUTCOME_UNKNOWN", err)
 	}
@@ -127,7 +127,7 @@ func TestSQL_wait_ends_with_its_context_and_stop_stops(t *testing.T) {
 		switch r.Method {
 		case http.MethodPost:
 			w.Header().Set("Location", "/I1")
-			w.WriteHeader(201)
+			w.WriteHeader(http.StatusCreated)
 		case http.MethodPut:
 			stopped.Store(string(readAll(t, r.Body)) == "<Instance><Status>Terminated</Status></Instance>")
 		default:

@@ -116,7 +116,7 @@ func (u *unframer) begin() error {
 
 // noEOF makes an end of the body that comes too early an error that cannot be taken for the end of the rows.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -19,7 +19,7 @@ func TestCreateUpload_parameters_and_session(t *testing.T) {
 	var got http.Request
 	c := connect(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = *r
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, sessionJSON("NORMAL", `{"BlockID":3,"CreateTime":1700000000,"Date":"x","FileName":"f","RecordCount":12,"Version":2}`))
 	}), nil)
 	out := testTable
@@ -92,9 +92,13 @@ func TestCommit_one_post_classified(t *testing.T) {
 		{"too early", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 425, "InvalidArgument", "") }, false},
 		{"timeout", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 408, "InvalidArgument", "") }, false},
 		{"internal as 400", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 400, "InternalServerError", "") }, false},
-		{"a proxy's 400", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>bad request</html>", 400) }, false},
+		{"a proxy's 400", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>bad request</html>", http.StatusBadRequest)
+		}, false},
 		{"server error", func(w http.ResponseWriter, _ *http.Request) { refuse(w, 500, "InternalServerError", "") }, false},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 308) }, false},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusPermanentRedirect)
+		}, false},
 		{"cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
 	} {
 		var posts atomic.Int64

@@ -343,9 +343,9 @@ func (p *conditionParser) in(level int) condition {
 	if !p.sign("(") {
 		return p.fail("want (")
 	}
-	var any []condition
+	var alternatives []condition
 	for {
-		any = append(any, compareWith(level, "=", p.literal()))
+		alternatives = append(alternatives, compareWith(level, "=", p.literal()))
 		if p.why != "" || !p.sign(",") {
 			break
 		}
@@ -353,7 +353,7 @@ func (p *conditionParser) in(level int) condition {
 	if !p.sign(")") {
 		return p.fail("want )")
 	}
-	return func(s Spec) truth { return fold3(any, s, yes) }
+	return func(s Spec) truth { return fold3(alternatives, s, yes) }
 }
 
 func (p *conditionParser) between(level int) condition {

@@ -144,7 +144,7 @@ func specs(texts ...string) []table.Spec {
 	var out []table.Spec
 	for _, text := range texts {
 		var s table.Spec
-		for _, p := range strings.Split(text, "/") {
+		for p := range strings.SplitSeq(text, "/") {
 			c, v, _ := strings.Cut(p, "=")
 			s = append(s, table.Part{Column: c, Value: v})
 		}

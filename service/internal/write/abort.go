@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
@@ -283,7 +284,7 @@ func (e *Engine) sweep(ctx context.Context) {
 	e.mu.Unlock()
 	for id, sign := range ids {
 		if err := e.sweepRun(ctx, id, sign); err != nil && ctx.Err() == nil {
-			e.log.WarnContext(ctx, "run is left to the next sweep", "run_id", id, "err", err)
+			e.log.WarnContext(ctx, "run is left to the next sweep", slog.String("run_id", string(id)), slog.String("err", err.Error()))
 		}
 	}
 	e.mu.Lock()
@@ -296,7 +297,7 @@ func (e *Engine) sweep(ctx context.Context) {
 		return
 	}
 	if err := e.forgetOld(ctx); err != nil && ctx.Err() == nil {
-		e.log.WarnContext(ctx, "old runs are left to the next sweep", "err", err)
+		e.log.WarnContext(ctx, "old runs are left to the next sweep", slog.String("err", err.Error()))
 	}
 }
 

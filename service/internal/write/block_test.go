@@ -178,7 +178,7 @@ func TestABlockThatOutgrewItsGatheredBytesIsSentAgainByTheClient(t *testing.T) {
 				a := w.worker(r, "r", 0, "a", "a").mustOpen()
 				a.must(a.send(200)).must(a.send(200))
 				w.backend.SetFault(failing(writetest.OpPut, 1, outcome))
-				e := wantReason(t, "Flush", a.flush(), apierr.BackendUnavailable)
+				e := errorWith(t, "Flush", a.flush(), apierr.BackendUnavailable)
 				if e.Meta("retry") != apierr.RetryResume {
 					t.Errorf("retry = %q", e.Meta("retry"))
 				}
@@ -254,7 +254,7 @@ func TestCreateRunChecksItsSettings(t *testing.T) {
 			changed := spec
 			change(&changed)
 			_, _, err := r.CreateRun(t.Context(), changed)
-			if e := wantReason(t, field, err, apierr.BadArgument); e.Meta("field") != field {
+			if e := errorWith(t, field, err, apierr.BadArgument); e.Meta("field") != field {
 				t.Errorf("field = %q, want %q", e.Meta("field"), field)
 			}
 		}

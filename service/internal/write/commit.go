@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func unsettled(err error, id RunID, l Limits) error {
 func (e *Engine) outcome(ctx context.Context, r runRecord) (Run, error) {
 	if r.Unclean {
 		if err := e.drive(ctx, r.ID); err != nil {
-			e.log.WarnContext(ctx, "an ended run is left to the sweeper to clean", "run_id", r.ID, "err", err)
+			e.log.WarnContext(ctx, "an ended run is left to the sweeper to clean", slog.String("run_id", string(r.ID)), slog.String("err", err.Error()))
 		}
 	}
 	view, err := e.view(ctx, r)

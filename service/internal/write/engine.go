@@ -274,7 +274,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 }
 
 // touch notes a sign of life of a run.
-func (e *Engine) touch(id RunID) *runLife {
+func (e *Engine) touch(id RunID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := e.lives[id]
@@ -283,7 +283,6 @@ func (e *Engine) touch(id RunID) *runLife {
 		e.lives[id] = l
 	}
 	l.lastSign = e.cfg.Now()
-	return l
 }
 
 // moved wakes those who wait for the run.

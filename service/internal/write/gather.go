@@ -15,7 +15,7 @@ func (w *Writer) take(ctx context.Context, c *batch.Checked, crc uint32) error {
 		return err
 	}
 	defer w.leaveStep()
-	if form, any := w.form(); any && form != c.Form {
+	if form, has := w.form(); has && form != c.Form {
 		if err := w.cut(ctx, false); err != nil { // one block, one form
 			c.Release()
 			return err

@@ -140,7 +140,13 @@ func (w *world) wantRows(ref table.Ref, want ...string) {
 	}
 }
 
-func wantReason(t *testing.T, what string, err error, want apierr.Reason) *apierr.Error {
+func wantReason(t *testing.T, what string, err error, want apierr.Reason) {
+	t.Helper()
+	_ = errorWith(t, what, err, want)
+}
+
+// errorWith is wantReason for those who look further into the error.
+func errorWith(t *testing.T, what string, err error, want apierr.Reason) *apierr.Error {
 	t.Helper()
 	if got := apierr.ReasonOf(err); got != want {
 		t.Fatalf("%s = %v, want %s", what, err, want)

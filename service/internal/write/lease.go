@@ -2,6 +2,7 @@ package write
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
@@ -152,7 +153,7 @@ func (w *Writer) expire(ctx context.Context) {
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			w.e.log.WarnContext(ctx, "lease could not be ended", "run_id", w.key.run, "slice_id", w.key.slice, "err", err)
+			w.e.log.WarnContext(ctx, "lease could not be ended", slog.String("run_id", string(w.key.run)), slog.Int("slice_id", int(w.key.slice)), slog.String("err", err.Error()))
 		}
 		w.mu.Lock()
 		w.seen = now // look again in a lease's time
@@ -164,7 +165,7 @@ func (w *Writer) expire(ctx context.Context) {
 	over := w.detached || w.err != nil
 	w.mu.Unlock()
 	w.e.touch(w.key.run) // run_ttl begins now
-	w.e.log.InfoContext(ctx, "slice is lost", "run_id", w.key.run, "slice_id", w.key.slice)
+	w.e.log.InfoContext(ctx, "slice is lost", slog.String("run_id", string(w.key.run)), slog.Int("slice_id", int(w.key.slice)))
 	if over {
 		w.e.unregister(w)
 	}
@@ -177,7 +178,7 @@ func (w *Writer) expire(ctx context.Context) {
 func (e *Engine) expireImplicit(ctx context.Context, id RunID) {
 	if err := e.closeFor(ctx, id, whyExpire, "its lease expired"); err != nil {
 		if ctx.Err() == nil {
-			e.log.WarnContext(ctx, "run is left to the sweeper", "run_id", id, "err", err)
+			e.log.WarnContext(ctx, "run is left to the sweeper", slog.String("run_id", string(id)), slog.String("err", err.Error()))
 		}
 		return
 	}

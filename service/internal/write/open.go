@@ -159,8 +159,7 @@ func (e *Engine) Open(ctx context.Context, req OpenRequest) (*Writer, Opened, er
 
 // name adds the names of the objects to an error of ours.
 func (o *opening) name(err error) error {
-	var e *apierr.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*apierr.Error](err); ok {
 		e.With("run_id", orText(e.Meta("run_id"), string(o.key.run))).With("slice_id", strconv.Itoa(int(o.req.SliceID))).
 			With("project", o.req.Output.Name.Project).With("table", o.req.Output.Name.Table)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/table"
@@ -50,7 +51,7 @@ func (p posting) settle(ctx context.Context) (*Upload, error) {
 			return nil, p.unknown(err)
 		}
 		if err != nil {
-			p.e.log.WarnContext(ctx, "commit is not settled yet", "run_id", p.run, "try", n, "err", err)
+			p.e.log.WarnContext(ctx, "commit is not settled yet", slog.String("run_id", string(p.run)), slog.Int("try", n), slog.String("err", err.Error()))
 		}
 		if err := policy.Wait(ctx, n, err); err != nil {
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"log/slog"
 
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/retry"
@@ -132,7 +133,7 @@ func (e *Engine) commitOutput(ctx context.Context, r stored[runRecord], out int,
 	alarm := ""
 	if diff := plan.compare(up.Blocks, e.probeID()); diff != "" {
 		alarm = "the committed session differs from the ledger: " + diff
-		e.log.ErrorContext(ctx, alarm, "run_id", r.v.ID, "output", rec.Ref.Path())
+		e.log.ErrorContext(ctx, "a committed session differs", slog.String("alarm", alarm), slog.String("run_id", string(r.v.ID)), slog.String("output", rec.Ref.Path()))
 	}
 	return e.recordCommitted(ctx, r.v.ID, out, rec, alarm)
 }
@@ -194,7 +195,7 @@ func (e *Engine) overwriteAliens(ctx context.Context, rec outputRecord, up *Uplo
 
 // alarm fails an output loudly, or leaves it unsettled if a POST may still be under way.
 func (e *Engine) alarm(ctx context.Context, rec outputRecord, what string) error {
-	e.log.ErrorContext(ctx, "commit stopped: "+what, "output", rec.Ref.Path(), "session", rec.Session)
+	e.log.ErrorContext(ctx, "commit stopped", slog.String("alarm", what), slog.String("output", rec.Ref.Path()), slog.String("session", rec.Session))
 	if rec.Posts != rec.Settled {
 		return apierr.New(apierr.OutcomeUnknown, "a commit was sent, and now the session does not match the ledger: %s", what)
 	}

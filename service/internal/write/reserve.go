@@ -151,7 +151,7 @@ func (w *Writer) admit(g guarded) error {
 	if !g.run.exists() {
 		return apierr.New(apierr.RunNotFound, "run %q is forgotten", w.key.run)
 	}
-	if g.slice.v.Term != w.term && !(w.e.rules.fenceByAttempt && g.slice.v.Attempt == w.attempt) {
+	if g.slice.v.Term != w.term && (!w.e.rules.fenceByAttempt || g.slice.v.Attempt != w.attempt) {
 		return fencedBy(g.slice.v)
 	}
 	if err := w.e.checkOpen(g.run); err != nil {

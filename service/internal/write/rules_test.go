@@ -268,7 +268,7 @@ func delayedOpen(w *world, rules ...string) error {
 	a.must(a.send(3)).must(a.flush())
 	late := w.worker(r, "r", 0, "a", "a")
 	if err := late.open(); !apierr.Is(err, apierr.SliceFenced) {
-		return fmt.Errorf("the delayed open = %v", err)
+		return fmt.Errorf("the delayed open = %w", err)
 	}
 	return a.writeAll(4)
 }

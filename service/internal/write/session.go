@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -79,10 +80,8 @@ func sessionDiff(promised, session table.Schema) string {
 
 // inState passes the states given, waits while the run is CLOSING, and refuses all others.
 func (e *Engine) inState(run stored[runRecord], states []RunState) error {
-	for _, s := range states {
-		if run.v.State == s {
-			return nil
-		}
+	if slices.Contains(states, run.v.State) {
+		return nil
 	}
 	if err := e.checkOpen(run); err != nil {
 		return err
@@ -211,7 +210,7 @@ func (e *Engine) buryLater(ctx context.Context, id RunID, out int) {
 			return // nothing was ever sent, or the commit will see to it
 		}
 		if err := e.bury(ctx, id, out, rec.v, e.rules.buryCurrentTerm); err != nil && ctx.Err() == nil {
-			e.log.WarnContext(ctx, "dead blocks are left to the commit", "run_id", id, "err", err)
+			e.log.WarnContext(ctx, "dead blocks are left to the commit", slog.String("run_id", string(id)), slog.String("err", err.Error()))
 		}
 	})
 	if !started {
@@ -260,7 +259,7 @@ func (e *Engine) bury(ctx context.Context, id RunID, out int, rec outputRecord, 
 		buried.State = blockBuried
 		err = e.cfg.Ledger.Commit(ctx, Txn{Compares: []Compare{b.unchanged()}, Puts: []Put{b.put(buried)}})
 		if err != nil {
-			e.log.DebugContext(ctx, "a tombstone was not noted and will be sent again", "run_id", id, "block_id", blockID, "err", err)
+			e.log.DebugContext(ctx, "a tombstone was not noted and will be sent again", slog.String("run_id", string(id)), slog.Int("block_id", int(blockID)), slog.String("err", err.Error()))
 		}
 	}
 	return nil

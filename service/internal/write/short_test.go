@@ -50,7 +50,7 @@ func TestAReplicaThatShutsDownEndsItsStreamsWithDraining(t *testing.T) {
 		a := w.worker(r1, "r", 0, "a", "a").mustOpen()
 		a.must(a.send(5)).must(a.flush()).must(a.send(300)).must(a.send(10))
 		w.stop(r1)
-		e := wantReason(t, "Append", a.send(1), apierr.Draining)
+		e := errorWith(t, "Append", a.send(1), apierr.Draining)
 		if e.Meta("retry") != apierr.RetryResume {
 			t.Errorf("retry = %q", e.Meta("retry"))
 		}

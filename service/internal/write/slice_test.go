@@ -36,7 +36,7 @@ func TestTW_02_opening_reserves_the_slice(t *testing.T) {
 		r := w.start()
 		w.run(r, "r", output(t1, 1))
 		w.worker(r, "r", 0, "a", "a").mustOpen()
-		e := wantReason(t, "second open", w.worker(r, "r", 0, "b", "b").open(), apierr.SliceConflict)
+		e := errorWith(t, "second open", w.worker(r, "r", 0, "b", "b").open(), apierr.SliceConflict)
 		if e.Meta("holder_worker_id") != "a" || e.Meta("state") != "OPEN" || e.RetryAfter() != time.Minute {
 			t.Errorf("conflict says %v, retry after %v", e, e.RetryAfter())
 		}
@@ -52,7 +52,7 @@ func TestTW_03_TW_04_not_predefined(t *testing.T) {
 			c := w.worker(r, "r", 0, "a", "a")
 			c.req.Output = table.Ref{Name: table.NewName("p", "", name)}
 			c.req.OutputText = "odps://P/tables/" + name
-			e := wantReason(t, "open", c.open(), apierr.TableNotPredefined)
+			e := errorWith(t, "open", c.open(), apierr.TableNotPredefined)
 			if want := "table odps://P/tables/" + name + " not predefined"; !strings.Contains(e.Message(), want) {
 				t.Errorf("message %q does not contain %q", e.Message(), want)
 			}
@@ -206,7 +206,7 @@ func TestTW_19_TW_20_complete_run(t *testing.T) {
 		time.Sleep(time.Hour)
 		w.wantRows(t1)
 		_, err := r.CompleteRun(t.Context(), "three", nil)
-		if e := wantReason(t, "CompleteRun", err, apierr.RunIncomplete); e.Meta("missing") != "odps://p/tables/t2:1" {
+		if e := errorWith(t, "CompleteRun", err, apierr.RunIncomplete); e.Meta("missing") != "odps://p/tables/t2:1" {
 			t.Errorf("missing = %q", e.Meta("missing"))
 		}
 		five := int64(5)
@@ -260,7 +260,7 @@ func TestTW_21_TW_23_TW_24_conflict_with_a_holder_and_with_a_sealed_slice(t *tes
 		b := w.worker(r, "r", 0, "b", "b")
 		wantReason(t, "open of a held slice", b.open(), apierr.SliceConflict)
 		a.must(a.writeAll(2))
-		if e := wantReason(t, "open of a sealed slice", b.open(), apierr.SliceConflict); e.Meta("state") != "SEALED" {
+		if e := errorWith(t, "open of a sealed slice", b.open(), apierr.SliceConflict); e.Meta("state") != "SEALED" {
 			t.Errorf("state = %q", e.Meta("state"))
 		}
 		b.req.SliceID = 1
@@ -289,7 +289,7 @@ func TestTW_25_TW_26_TW_27_TW_28_takeover(t *testing.T) {
 			t.Errorf("opened = %+v", b.opened)
 		}
 		<-notified
-		e := wantReason(t, "the old writer's Append", a.send(1), apierr.SliceFenced)
+		e := errorWith(t, "the old writer's Append", a.send(1), apierr.SliceFenced)
 		if e.Meta("winner_attempt") != "2" || e.Meta("winner_worker_id") != "b" || e.Meta("winner_term") != "2" {
 			t.Errorf("fenced by %v", e)
 		}
@@ -375,7 +375,7 @@ func TestTW_31_lost_worker(t *testing.T) {
 		a.detach()
 		b := w.worker(r, "r", 0, "b", "b")
 		time.Sleep(59 * time.Second)
-		if e := wantReason(t, "open before the lease is over", b.open(), apierr.SliceConflict); e.RetryAfter() != time.Second {
+		if e := errorWith(t, "open before the lease is over", b.open(), apierr.SliceConflict); e.RetryAfter() != time.Second {
 			t.Errorf("retry after %v, want the rest of the lease", e.RetryAfter())
 		}
 		time.Sleep(2 * time.Second)
@@ -434,7 +434,7 @@ func TestTW_33_replayed_batches(t *testing.T) {
 		if got, want := again(7, 9), (write.AppendResult{DuplicateRows: 2, UnverifiedRows: 2}); got != want {
 			t.Errorf("below the durable offset = %+v, want %+v", got, want)
 		}
-		if e := wantReason(t, "a straddling batch", a.batch(8, 10), apierr.OffsetOverlap); e.Meta("expected_offset") != "9" {
+		if e := errorWith(t, "a straddling batch", a.batch(8, 10), apierr.OffsetOverlap); e.Meta("expected_offset") != "9" {
 			t.Errorf("expected_offset = %q", e.Meta("expected_offset"))
 		}
 		wantReason(t, "a gap", a.batch(10, 11), apierr.OffsetGap)
@@ -563,7 +563,7 @@ func TestTW_88_two_programs_on_one_table(t *testing.T) {
 		r := w.start()
 		a := w.worker(r, "", 0, "a", "a").mustOpen()
 		b := w.worker(r, "", 0, "b", "b")
-		if e := wantReason(t, "the second program's open", b.open(), apierr.OutputBusy); e.Meta("run_id") != "implicit.a.1" {
+		if e := errorWith(t, "the second program's open", b.open(), apierr.OutputBusy); e.Meta("run_id") != "implicit.a.1" {
 			t.Errorf("busy with %q", e.Meta("run_id"))
 		}
 		a.must(a.writeAll(2))

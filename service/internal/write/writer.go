@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -434,7 +435,7 @@ func (w *Writer) afterSeal(ctx context.Context, after sliceRecord) {
 		err = w.e.closeFor(ctx, w.key.run, whyComplete, "")
 	}
 	if err != nil {
-		w.e.log.WarnContext(ctx, "the run's commit is left to the sweeper", "run_id", w.key.run, "err", err)
+		w.e.log.WarnContext(ctx, "the run's commit is left to the sweeper", slog.String("run_id", string(w.key.run)), slog.String("err", err.Error()))
 	}
 	sealed.CompletesRun = completes
 	w.mu.Lock()

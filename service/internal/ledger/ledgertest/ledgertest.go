@@ -16,6 +16,7 @@ import (
 
 // Run runs the suite. open gives an empty ledger for each test; reopen, if not nil, closes it and opens what it stored.
 func Run(t *testing.T, open func(t *testing.T) write.Ledger, reopen func(t *testing.T, l write.Ledger) write.Ledger) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, write.Ledger){
 		"an absent key has revision 0":            absentKey,
 		"a put raises the revision":               putRaises,
@@ -58,6 +59,7 @@ func put(t *testing.T, l write.Ledger, k write.Key, v string) {
 }
 
 func absentKey(t *testing.T, l write.Ledger) {
+	t.Helper()
 	if e := get(t, l, "a"); e.Revision != 0 || e.Value != nil {
 		t.Errorf("an absent key = %+v", e)
 	}
@@ -69,6 +71,7 @@ func absentKey(t *testing.T, l write.Ledger) {
 }
 
 func putRaises(t *testing.T, l write.Ledger) {
+	t.Helper()
 	put(t, l, "a", "1")
 	first := get(t, l, "a")
 	put(t, l, "b", "1")

@@ -76,6 +76,7 @@ type script struct {
 	bad         func(id int64) bool // rows that are refused
 	rejectAll   *sluicev1.Error     // every batch is refused with this
 	loseSealed  bool                // the seal counts, its reply is lost
+	sealedLate  time.Duration       // between opened and sealed, when the slice was sealed before
 	refuseFlush *sluicev1.Error
 	damage      bool // the first batch is told to be damaged
 	silent      bool // nothing is said after opened
@@ -244,6 +245,7 @@ func (s *served) open(open *sluicev1.SliceOpen) (end bool, err error) {
 	if err := s.send(&sluicev1.WriteRowsResponse{Message: &sluicev1.WriteRowsResponse_Opened{Opened: opened}}); err != nil || !sealed {
 		return false, err
 	}
+	time.Sleep(s.script.sealedLate)
 	return true, s.sayFinished()
 }
 

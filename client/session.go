@@ -250,6 +250,9 @@ func (w *Writer) adopt(s *stream, opened *sluicev1.SliceOpened) error {
 		w.q.end, w.accepted, w.durable = from, from, from
 		close(w.ready)
 	}
+	if w.phase == aborting {
+		w.q.end = from // what was held is freed, there is nothing to go on with
+	}
 	if from < w.durable || from > w.q.end {
 		return newError(sluicev1.Reason_REASON_ROWS_LOST, codes.DataLoss, "the server resumes at row %d, but rows %d to %d are to be kept", from, w.durable, w.q.end)
 	}

@@ -304,6 +304,7 @@ func (w *Writer) Flush(ctx context.Context) (durable int64, err error) {
 		if w.flushError != nil {
 			return w.durable, w.flushError
 		}
+		target = min(target, w.q.end) // others were told that rows meant by this flush were refused
 	}
 	return w.durable, nil
 }
@@ -343,7 +344,7 @@ func (w *Writer) Abort(ctx context.Context, message string) error {
 		w.abortMessage = message
 		w.kick()
 	}
-	for w.phase == aborting {
+	for w.phase == aborting || w.phase == sealing { // sealing: a resume found that a seal before had counted
 		if err := w.waitChange(ctx); err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (d *download) resultRows(sel selection) (messages, error) {
 			return picked, nil
 		}
 		defer picked.Release()
-		return wire.Convert(picked, want, types.LayoutWide, sel.layout)
+		return resultForm(picked, want, sel.layout)
 	}
 	rows := func(yield func(store.Message, error) bool) {
 		for rec, err := range d.result.Batches(sel.start, sel.count) {
@@ -131,9 +131,42 @@ func (d *download) resultRows(sel selection) (messages, error) {
 
 func varies(cols []wire.Column) bool {
 	for _, c := range cols {
-		if c.Type.VariesByLayout() {
+		if c.Type.VariesByLayout() && !isTimestamp(c.Type) {
 			return true
 		}
 	}
 	return false
+}
+
+func isTimestamp(t types.Type) bool {
+	return t.Kind == types.Timestamp || t.Kind == types.TimestampNTZ
+}
+
+// resultForm gives rec, which is in types.LayoutWide, the Arrow form of results:
+// timestamps stay struct<sec,nano>, all else has layout l, timestamps within another
+// type too (protocol section 12). The caller releases the result.
+func resultForm(rec arrow.RecordBatch, cols []wire.Column, l types.Layout) (arrow.RecordBatch, error) {
+	fields, out := make([]arrow.Field, len(cols)), make([]arrow.Array, 0, len(cols))
+	defer func() {
+		for _, a := range out {
+			a.Release()
+		}
+	}()
+	for i, c := range cols {
+		to := l
+		if isTimestamp(c.Type) {
+			to = types.LayoutWide
+		}
+		one := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{rec.Schema().Field(i)}, nil), rec.Columns()[i:i+1], rec.NumRows())
+		converted, err := wire.Convert(one, cols[i:i+1], types.LayoutWide, to)
+		one.Release()
+		if err != nil {
+			return nil, err
+		}
+		fields[i] = converted.Schema().Field(0)
+		converted.Column(0).Retain()
+		out = append(out, converted.Column(0))
+		converted.Release()
+	}
+	return array.NewRecordBatch(arrow.NewSchema(fields, nil), out, rec.NumRows()), nil
 }

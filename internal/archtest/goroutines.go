@@ -8,6 +8,7 @@ var goroutines = map[string]string{
 	"emulator/internal/sql/source.go":      "the reader ahead of DuckDB; stop cancels it and waits for done",
 	"emulator/internal/store/store.go":     "the collector of dropped segments; Close stops it and waits for gcDone",
 	"service/internal/maxcompute/block.go": "one block's request; Close and Abort of the block wait for done",
+	"service/internal/rpc/apart.go":        "one function, which the caller waits for",
 	"service/internal/rpc/stream.go":       "one receive ahead of a seal's answer; gRPC ends it when the handler returns",
 	"service/service.go":                   "the graceful stop of gRPC beside its time limit; shutdown waits for it",
 }

@@ -72,5 +72,26 @@ type Checked struct {
 // Bytes is the length of the body: what the batch costs in memory and on the wire.
 func (c *Checked) Bytes() int64 { return int64(c.Body.Len()) }
 
+// batchOverhead is what a batch costs in memory beside its bytes, roughly.
+const batchOverhead = 256
+
+// Held is the memory that the batch keeps: what a budget must count.
+func (c *Checked) Held() int64 { return int64(c.Body.Held()) + batchOverhead }
+
+// Compact moves the body into a buffer of its own size if it lies in buffers more than twice as large, so that a batch
+// which waits does not hold what it does not need.
+func (c *Checked) Compact() {
+	n := c.Body.Len()
+	if c.Body.Held() <= 2*n {
+		return
+	}
+	own := make([]byte, 0, n)
+	for _, piece := range c.Body.Pieces() {
+		own = append(own, piece...)
+	}
+	c.Body.Release()
+	c.Body = NewPayload(nil, own)
+}
+
 // Release gives the body's memory back. It may be called more than once.
 func (c *Checked) Release() { c.Body.Release() }

@@ -33,6 +33,16 @@ func (p Payload) Pieces() [][]byte { return p.pieces }
 // Len is the number of bytes.
 func (p Payload) Len() int { return p.size }
 
+// Held is the memory that the payload keeps from being used otherwise: at least Len, more where its pieces lie in
+// larger buffers.
+func (p Payload) Held() int {
+	n := 0
+	for _, b := range p.pieces {
+		n += cap(b)
+	}
+	return n
+}
+
 // CRC32C is the checksum over all pieces.
 func (p Payload) CRC32C() uint32 { return CRC32C(p.pieces...) }
 

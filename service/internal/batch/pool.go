@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// Buffers of converted batches come in powers of two from 4 KiB to 64 MiB and are reused; they are not zeroed.
+// Buffers of converted batches come in powers of two from 4 KiB to 64 MiB and are reused; they are not zeroed. Smaller
+// and larger ones are made to measure: a slice may hold many small batches for long.
 const (
 	minPooled = 12
 	maxPooled = 26
@@ -15,8 +16,8 @@ var bufferPools [maxPooled + 1]sync.Pool
 
 // getBuffer gives an empty buffer with room for at least n bytes.
 func getBuffer(n int) *[]byte {
-	k := max(bits.Len(uint(max(n, 1)-1)), minPooled)
-	if k > maxPooled {
+	k := bits.Len(uint(max(n, 1) - 1))
+	if k < minPooled || k > maxPooled {
 		b := make([]byte, 0, n)
 		return &b
 	}

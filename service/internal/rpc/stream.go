@@ -26,6 +26,10 @@ const (
 
 type writeStream = grpc.BidiStreamingServer[sluicev1.WriteRowsRequest, sluicev1.WriteRowsResponse]
 
+// smallBatch is the size below which a batch is worked on apart: its stream may be one of thousands that trickle. Streams
+// with larger batches are few and busy, and need no second goroutine for each.
+const smallBatch = 16 << 10
+
 // errDone ends the loop of a stream whose status is OK.
 var errDone = errors.New("stream is done")
 
@@ -82,12 +86,12 @@ func (s *rowServer) WriteRows(stream writeStream) error {
 	if s.streams.draining() {
 		return apierr.New(apierr.Draining, "this replica is shutting down: open at another one")
 	}
-	check := checker{limits: s.limits, cast: open.GetCast()}
-	w, opened, err := s.open(stream.Context(), open, &check, false)
+	c := &sliceStream{srv: s, stream: stream, check: checker{limits: s.limits, cast: open.GetCast()}, lastAck: s.now()}
+	var opened write.Opened
+	apart(func() { c.w, opened, err = s.open(stream.Context(), open, &c.check, false) })
 	if err != nil {
 		return withFinished(err, opened.Finished, s.now())
 	}
-	c := &sliceStream{srv: s, stream: stream, w: w, check: check, lastAck: s.now()}
 	return c.run(&opened)
 }
 
@@ -200,7 +204,13 @@ func (c *sliceStream) handle(req zerocopy.WriteRequest) error {
 
 func (c *sliceStream) batch(b *sluicev1.RowBatch, req zerocopy.WriteRequest) error {
 	size := payloadSize(b, req.Payload) // before the payload is given away
-	result, err := c.check.append(c.stream.Context(), c.w, b, req.Payload)
+	var result write.AppendResult
+	var err error
+	if size < smallBatch {
+		apart(func() { result, err = c.check.append(c.stream.Context(), c.w, b, req.Payload) })
+	} else {
+		result, err = c.check.append(c.stream.Context(), c.w, b, req.Payload)
+	}
 	if err != nil {
 		return c.refuse(err, &sluicev1.Rejected{
 			Target: &sluicev1.Rejected_BatchId{BatchId: b.GetBatchId()}, Offset: b.GetOffset(), RowCount: b.GetRowCount(),

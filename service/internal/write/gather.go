@@ -60,21 +60,22 @@ func (w *Writer) form() (batch.Form, bool) {
 // gather keeps a batch in memory until there is enough for a block, the client's window is half full, or memory is
 // short; then it opens the block. Nothing is accepted if that fails.
 func (w *Writer) gather(ctx context.Context, c *batch.Checked, crc uint32) error {
+	c.Compact()
 	h := newHeld(c, crc)
-	rows, bytes := c.Rows, c.Bytes()
+	rows, bytes, cost := c.Rows, c.Bytes(), c.Held()
 	budget := w.e.cfg.Budget
-	if budget.TryAcquire(bytes) {
-		h.budget, h.counted = budget, bytes
+	if budget.TryAcquire(cost) {
+		h.budget, h.counted = budget, cost
 	}
 	w.mu.Lock()
 	enough := min(w.e.cfg.Limits.GatherBytes, budget.Share())
-	wait := h.budget != nil && w.gatheredBytes+bytes < enough && w.pending+bytes < w.replay/2
+	wait := h.budget != nil && w.gatheredBytes+cost < enough && w.pending+bytes < w.replay/2
 	if wait {
 		if len(w.gathered) == 0 {
 			w.gatheredSince = time.Now()
 		}
 		w.gathered = append(w.gathered, h)
-		w.gatheredBytes += bytes
+		w.gatheredBytes += cost
 		w.gatheredRows += int64(rows)
 	}
 	first := len(w.gathered) == 1

@@ -15,7 +15,7 @@ import (
 
 // maxMarks is how many accepted, not yet durable batches a writer remembers to compare replays with (16 bytes each).
 // Replays of older ones are acknowledged unverified.
-const maxMarks = 512
+const maxMarks = 128
 
 // mark is an accepted batch.
 type mark struct {
@@ -49,7 +49,7 @@ type Writer struct {
 	durable       RowOffset               // guarded by mu
 	pending       int64                   // bytes accepted and not durable; guarded by mu
 	gathered      []*held                 // accepted, in no block yet; guarded by mu
-	gatheredBytes int64                   // guarded by mu
+	gatheredBytes int64                   // memory they hold; guarded by mu
 	gatheredRows  int64                   // guarded by mu
 	gatheredSince time.Time               // guarded by mu
 	marks         []mark                  // newest last, at most maxMarks; guarded by mu

@@ -372,6 +372,9 @@ func (e *Engine) forgetOld(ctx context.Context) error {
 		return err
 	}
 	for _, r := range all {
+		if r.v.State == RunPartiallyCommitted && !r.v.GivenUp {
+			continue // it still holds the locks and blocks of what failed; sweepRun gives it up first
+		}
 		if !r.v.State.Ended() || r.v.Unclean || e.cfg.Now().Sub(r.v.Ended) < e.cfg.Limits.Retention {
 			continue
 		}

@@ -278,6 +278,9 @@ func (w *Writer) newBlock(ctx context.Context, extra *held, last bool) (*block, 
 	first := w.accepted - RowOffset(w.gatheredRows)
 	since := w.gatheredSince
 	w.mu.Unlock()
+	if len(all) == 0 {
+		since = time.Time{} // of rows that left long ago
+	}
 	if extra != nil {
 		all = append(all, extra)
 	}

@@ -13,8 +13,9 @@ import (
 
 // drive is one run's commit or abort under way in this process. Several callers wait for one.
 type drive struct {
-	done chan struct{} // closed when err is final
-	err  error         // read after done
+	done   chan struct{} // closed when err is final
+	err    error         // read after done
+	joined bool          // somebody came while it was under way; guarded by Engine.mu
 }
 
 // CompleteRun asserts what expect says, commits the run and waits for it. It returns nil only for COMMITTED; the Run
@@ -268,28 +269,43 @@ func (e *Engine) drive(ctx context.Context, id RunID) error {
 func (e *Engine) startDrive(ctx context.Context, id RunID) *drive {
 	e.mu.Lock()
 	if d := e.drives[id]; d != nil {
+		d.joined = true
 		e.mu.Unlock()
 		return d
 	}
 	d := &drive{done: make(chan struct{})}
 	e.drives[id] = d
 	e.mu.Unlock()
-	finish := func(err error) {
-		e.mu.Lock()
-		delete(e.drives, id)
-		if l := e.lives[id]; l != nil {
-			l.err = err
+	started := e.background(ctx, func(ctx context.Context) {
+		for over := false; !over; {
+			over = e.endDrive(id, d, e.carryOn(ctx, id))
 		}
-		e.mu.Unlock()
-		d.err = err
-		close(d.done)
-		e.moved(id)
-	}
-	if !e.background(ctx, func(ctx context.Context) { finish(e.carryOn(ctx, id)) }) {
-		finish(e.draining())
+	})
+	if !started {
+		e.endDrive(id, d, e.draining())
 		return nil
 	}
 	return d
+}
+
+// endDrive ends a drive, unless there was nothing left to do and somebody has joined: he may have moved the run after
+// carryOn's last look, so it must look again.
+func (e *Engine) endDrive(id RunID, d *drive, err error) bool {
+	e.mu.Lock()
+	if d.joined && (err == nil || apierr.Is(err, apierr.RunIncomplete)) {
+		d.joined = false
+		e.mu.Unlock()
+		return false
+	}
+	delete(e.drives, id)
+	if l := e.lives[id]; l != nil {
+		l.err = err
+	}
+	e.mu.Unlock()
+	d.err = err
+	close(d.done)
+	e.moved(id)
+	return true
 }
 
 // carryOn does the next step of a run until it is OPEN again or has ended and is clean.

@@ -1,5 +1,10 @@
 package write
 
+import "context"
+
+// Drive carries a run on and waits for it, as a sweep does.
+func (e *Engine) Drive(ctx context.Context, id RunID) error { return e.drive(ctx, id) }
+
 // Rule switches one rule of design.md 3 off in an engine, by name.
 func (e *Engine) Rule(name string) {
 	r := map[string]*bool{

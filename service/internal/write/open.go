@@ -517,10 +517,13 @@ func (o *opening) hold(ctx context.Context) (*Writer, Opened, error) {
 		}
 		return w, opened, err
 	}
+	w.busy = 1 // until the open is answered
 	if !e.register(w) {
 		return nil, Opened{}, e.draining()
 	}
-	if err := e.clearAtOpen(ctx, o.key.run, o.key.out); err != nil {
+	err := e.clearAtOpen(ctx, o.key.run, o.key.out)
+	w.answered()
+	if err != nil {
 		w.Detach()
 		return nil, Opened{}, err
 	}

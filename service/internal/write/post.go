@@ -112,12 +112,31 @@ func (p posting) send(ctx context.Context) error {
 	}
 }
 
+// countOff counts a POST off that certainly has no effect: once at most, or it would hide another that is under way.
 func (p posting) countOff(ctx context.Context, sent error) error {
 	alone := false
-	err := p.e.changeOutput(ctx, p.run, p.out, p.states, func(o *outputRecord) bool {
-		o.Settled++
-		alone = o.Settled == o.Posts
-		return true
+	var tried Revision
+	err := p.e.transact(ctx, func(ctx context.Context, maybe bool) (Txn, error) {
+		run, err := p.e.loadRun(ctx, p.run)
+		if err != nil {
+			return Txn{}, err
+		}
+		if err := p.e.inState(run, p.states); err != nil {
+			return Txn{}, err
+		}
+		have, err := get[outputRecord](ctx, p.e, keyOutput(p.run, p.out))
+		if err != nil {
+			return Txn{}, err
+		}
+		rec := have.v
+		if maybe && have.rev != tried { // ours took effect, or another change came first: then too few are counted off
+			alone = rec.Settled == rec.Posts
+			return Txn{}, nil
+		}
+		tried = have.rev
+		rec.Settled++
+		alone = rec.Settled == rec.Posts
+		return Txn{Compares: []Compare{run.unchanged(), have.unchanged()}, Puts: []Put{have.put(rec)}}, nil
 	})
 	if err != nil {
 		return err

@@ -227,16 +227,29 @@ func (p commitPlan) compare(listed []UploadedBlock, probe BlockID) string {
 	return ""
 }
 
-// recordCommitted ends an output and frees it.
+// recordCommitted ends an output and frees it. RUN_CLOSED says that the run has ended without it, by force: the lock
+// may be another run's by now.
 func (e *Engine) recordCommitted(ctx context.Context, id RunID, out int, rec outputRecord, alarm string) error {
 	return e.transact(ctx, func(ctx context.Context, _ bool) (Txn, error) {
 		now, err := get[outputRecord](ctx, e, keyOutput(id, out))
 		if err != nil || now.v.State == OutputCommitted {
 			return Txn{}, err
 		}
+		run, err := e.loadRun(ctx, id)
+		if err == nil {
+			err = e.inState(run, []RunState{RunCommitting})
+		}
+		if err != nil {
+			if apierr.Is(err, apierr.RunClosed) {
+				e.log.ErrorContext(ctx, "a commit that was given up by force took effect", "run_id", id, "output", rec.Ref.Path())
+			}
+			return Txn{}, err
+		}
 		done := now.v
 		done.State, done.Committed, done.Alarm, done.Err = OutputCommitted, e.cfg.Now().UTC(), alarm, nil
-		return Txn{Compares: []Compare{now.unchanged()}, Puts: []Put{now.put(done)}, Deletes: []Key{keyLock(matchKey(rec.Ref))}}, nil
+		return Txn{
+			Compares: append(e.compareRun(run), now.unchanged()), Puts: []Put{now.put(done)}, Deletes: []Key{keyLock(matchKey(rec.Ref))},
+		}, nil
 	})
 }
 

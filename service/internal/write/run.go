@@ -20,13 +20,13 @@ func (e *Engine) CreateRun(ctx context.Context, spec RunSpec) (run Run, created 
 	if err != nil {
 		return Run{}, false, err
 	}
-	err = e.transact(ctx, func(ctx context.Context, _ bool) (Txn, error) {
+	err = e.transact(ctx, func(ctx context.Context, maybe bool) (Txn, error) {
 		have, err := get[runRecord](ctx, e, keyRun(rec.ID))
 		if err != nil {
 			return Txn{}, err
 		}
 		if have.exists() {
-			rec.Created = have.v.Created // compared below: a repetition of ours is "created"
+			created = maybe && have.v.Created.Equal(rec.Created) // ours, whose outcome was unknown
 			return Txn{}, sameSettings(rec, have.v)
 		}
 		created = true

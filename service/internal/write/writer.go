@@ -199,6 +199,14 @@ func (w *Writer) leave() {
 	w.interrupt = nil
 }
 
+// answered starts the lease clock, which stood still during the open.
+func (w *Writer) answered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy--
+	w.seen = time.Now()
+}
+
 // died ends the writer with err if that is fatal, and gives the error to answer with.
 func (w *Writer) died(err error) error {
 	if err == nil || !Fatal(err) {

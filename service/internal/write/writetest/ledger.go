@@ -15,6 +15,7 @@ import (
 type Ledger struct {
 	mu      sync.Mutex
 	fault   func(write.Txn) Outcome   // guarded by mu
+	read    func([]write.Key)         // guarded by mu
 	entries map[write.Key]write.Entry // guarded by mu
 	last    write.Revision            // guarded by mu
 	commits int                       // guarded by mu
@@ -31,6 +32,14 @@ func (l *Ledger) SetFault(f func(write.Txn) Outcome) {
 	l.fault = f
 }
 
+// SetRead has f called after each Get has read its keys, before it answers; nil = nothing. f may block, and may use the
+// ledger.
+func (l *Ledger) SetRead(f func(keys []write.Key)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read = f
+}
+
 // Commits is how many transactions were asked for.
 func (l *Ledger) Commits() int {
 	l.mu.Lock()
@@ -44,11 +53,15 @@ func (l *Ledger) Get(ctx context.Context, keys ...write.Key) ([]write.Entry, err
 		return nil, err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	all := make([]write.Entry, len(keys))
 	for i, k := range keys {
 		e := l.entries[k]
 		all[i] = write.Entry{Key: k, Revision: e.Revision, Value: bytes.Clone(e.Value)}
+	}
+	read := l.read
+	l.mu.Unlock()
+	if read != nil {
+		read(keys)
 	}
 	return all, nil
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
@@ -62,8 +64,39 @@ func (s *Store) removeOrphans() error {
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)
 	}
+	live, err := s.listed()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, ours := strings.CutSuffix(name, segmentSuffix)
+		if !ours || live[id] {
+			continue
+		}
+		if err := s.fs.Remove(name); err != nil && !isNotExist(err) {
+			return fmt.Errorf("remove orphaned segment: %w", err)
+		}
+	}
+	return nil
+}
+
+// discardFailed drops the segments that a failed transaction took over. What it
+// lists after all, because err came too late to undo it, stays.
+func (s *Store) discardFailed(err error, ids []string) {
+	if errors.Is(err, ErrStorage) {
+		live, listErr := s.listed()
+		if listErr != nil {
+			return // orphans of the next Open
+		}
+		ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return live[id] })
+	}
+	s.discardSegments(ids)
+}
+
+// listed returns the segments that a table or an open session lists.
+func (s *Store) listed() (map[string]bool, error) {
 	live := map[string]bool{}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err := s.db.View(func(tx *bolt.Tx) error {
 		segs := tx.Bucket(bucketSegs)
 		if err := segs.ForEach(func(k, _ []byte) error {
 			var r segRecord
@@ -86,17 +119,5 @@ func (s *Store) removeOrphans() error {
 			return err
 		})
 	})
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		id, ours := strings.CutSuffix(name, segmentSuffix)
-		if !ours || live[id] {
-			continue
-		}
-		if err := s.fs.Remove(name); err != nil && !isNotExist(err) {
-			return fmt.Errorf("remove orphaned segment: %w", err)
-		}
-	}
-	return nil
+	return live, err
 }

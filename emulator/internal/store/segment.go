@@ -297,8 +297,11 @@ func (w *SegmentWriter) complete() error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	if err := w.s.fs.Sync(); err != nil {
+		return err
+	}
 	w.file = nil
-	return w.s.fs.Sync()
+	return nil
 }
 
 // Abort drops what was written. It does nothing after Finish.

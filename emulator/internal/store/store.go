@@ -51,6 +51,8 @@ type Store struct {
 	opt Options
 	db  *bolt.DB
 	fs  FS
+	// commit runs a transaction: db.Update, but in tests of what a failing disk does.
+	commit func(func(*bolt.Tx) error) error
 
 	// mu guards the fields below. Never held over file or catalogue I/O, save the
 	// read transaction of Snapshot and the mapping of a segment.
@@ -96,12 +98,15 @@ func Open(opt Options) (*Store, error) {
 		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
 	}
 	s := &Store{
-		opt: opt, db: db, fs: opt.FS,
+		opt: opt, db: db, fs: opt.FS, commit: db.Update,
 		pins: map[string]int{}, doomed: map[string]bool{}, open: map[string]*mapping{}, sound: map[string]bool{},
 		gcWake: make(chan struct{}, 1), gcDone: make(chan struct{}),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if err := dirFS(opt.Dir).Sync(); err != nil { // bbolt does not make the new file's name durable
+		return nil, errors.Join(fmt.Errorf("sync store folder: %w", err), db.Close())
 	}
 	go s.collect()
 	return s, nil
@@ -159,10 +164,11 @@ func (s *Store) Discards() bool { return s.opt.Discard }
 func (s *Store) now() time.Time { return s.opt.Now().UTC() }
 
 // update runs one durable catalogue transaction. Failures of bbolt itself come
-// back as ErrStorage; fn's own errors as they are.
+// back as ErrStorage; fn's own errors as they are. After ErrStorage the transaction
+// may have taken effect all the same: its last fsync may be what failed.
 func (s *Store) update(fn func(tx *bolt.Tx) error) error {
 	var inner error
-	err := s.db.Update(func(tx *bolt.Tx) error {
+	err := s.commit(func(tx *bolt.Tx) error {
 		inner = fn(tx)
 		return inner
 	})

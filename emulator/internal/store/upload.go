@@ -177,10 +177,11 @@ func (s *Store) PutBlock(id string, block int, version int64, seg *Segment) erro
 		return putJSON(b, blockKey(id, block), Block{ID: block, Version: version, Rows: seg.Rows, Bytes: seg.Bytes, Created: s.now(), Segment: seg.id})
 	})
 	if err != nil {
-		replaced = seg.id
+		s.discardFailed(err, []string{seg.id})
+		return err
 	}
 	s.discardSegments([]string{replaced})
-	return err
+	return nil
 }
 
 // CommitUpload publishes every block of a session in order of block ID, in one
@@ -270,7 +271,8 @@ type PublishOptions struct {
 
 // Publish makes segments visible in one transaction: the result of INSERT INTO or
 // INSERT OVERWRITE, or of one stream-upload pack. t is the table the segments were
-// written for. On an error nothing is visible and the segments are gone.
+// written for. On an error nothing is visible and the segments are gone; only of
+// ErrStorage it is not known whether the rows became visible.
 func (s *Store) Publish(t Table, pubs []Publication, opt PublishOptions) error {
 	var gone, mine []string
 	for _, pub := range pubs {
@@ -296,7 +298,7 @@ func (s *Store) Publish(t Table, pubs []Publication, opt PublishOptions) error {
 		return nil
 	})
 	if err != nil {
-		s.discardSegments(mine)
+		s.discardFailed(err, mine)
 		return err
 	}
 	s.discardSegments(gone)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -101,7 +102,8 @@ func NewCompressor(e Encoding, dst io.Writer) (io.WriteCloser, error) {
 	case Deflate:
 		return zlib.NewWriterLevel(dst, zlib.BestSpeed)
 	case Snappy:
-		return snappy.NewBufferedWriter(dst), nil
+		// By itself it would write from goroutines that end with Close only: a download that breaks off has none.
+		return s2.NewWriter(dst, s2.WriterSnappyCompat(), s2.WriterBetterCompression(), s2.WriterConcurrency(1)), nil
 	case Zstd:
 		return zstd.NewWriter(dst, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	case LZ4Frame, LZ4Arrow:

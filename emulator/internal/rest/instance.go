@@ -145,8 +145,11 @@ func (m *Instances) Close() error {
 func (m *Instances) Submit(project string, task Task) (Instance, error) {
 	script, parseErr := ddl.Parse(task.Query)
 	i, fresh, err := m.add(project, task, parseErr == nil && isQuery(script))
-	if err != nil || !fresh {
-		return i.Instance, err
+	if err != nil {
+		return Instance{}, err
+	}
+	if !fresh { // it may be running
+		return m.snapshot(i), nil
 	}
 	switch {
 	case parseErr != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -278,17 +279,23 @@ func (s *idleSlice) say(t talk) error {
 	if t == heartbeats {
 		return s.stream.Send(&sluicev1.WriteRowsRequest{Message: &sluicev1.WriteRowsRequest_Heartbeat{Heartbeat: &sluicev1.Heartbeat{}}})
 	}
-	row := &sluicev1.Row{Values: []*sluicev1.Value{
-		{Kind: &sluicev1.Value_Integer{Integer: s.rows}}, {Kind: &sluicev1.Value_Text{Text: "user-0a1b2c3d-000017"}},
-		{Kind: &sluicev1.Value_Number{Number: 0.5}}, {Kind: &sluicev1.Value_Boolean{Boolean: true}}, {},
-	}}
-	batch := &sluicev1.RowBatch{
-		BatchId: s.rows + 1, Offset: s.rows, RowCount: 1,
-		Payload: &sluicev1.RowBatch_Rows{Rows: &sluicev1.RowList{Rows: []*sluicev1.Row{row}}},
+	row, err := oneMessage()
+	if err != nil {
+		return err
 	}
+	batch := &sluicev1.RowBatch{BatchId: s.rows + 1, Offset: s.rows, RowCount: 1, Payload: &sluicev1.RowBatch_Arrow{Arrow: row}}
 	s.rows++
 	return s.stream.Send(&sluicev1.WriteRowsRequest{Message: &sluicev1.WriteRowsRequest_Batch{Batch: batch}})
 }
+
+// oneMessage is an Arrow message of one narrow row.
+var oneMessage = sync.OnceValues(func() ([]byte, error) {
+	b, err := arrowBatches(makeRows(narrow, 1))
+	if err != nil {
+		return nil, err
+	}
+	return b.sent[0], nil
+})
 
 // wait lets time pass.
 func wait(ctx context.Context, d time.Duration) error {

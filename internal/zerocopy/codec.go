@@ -94,12 +94,16 @@ func (r *WriteRequest) unmarshal(data mem.BufferSlice) error {
 	if !ok {
 		return r.unmarshalPlain(data)
 	}
-	if err := proto.Unmarshal(gather(data, 0, outer.headEnd), r.Msg); err != nil {
-		return fmt.Errorf("unmarshal write request: %w", err)
+	if outer.headEnd > 0 {
+		if err := proto.Unmarshal(gather(data, 0, outer.headEnd), r.Msg); err != nil {
+			return fmt.Errorf("unmarshal write request: %w", err)
+		}
 	}
 	batch := &sluicev1.RowBatch{}
-	if err := proto.Unmarshal(gather(data, outer.start, inner.headEnd), batch); err != nil {
-		return fmt.Errorf("unmarshal row batch: %w", err)
+	if head := gather(data, outer.start, inner.headEnd); !readHead(head, batch) {
+		if err := proto.Unmarshal(head, batch); err != nil {
+			return fmt.Errorf("unmarshal row batch: %w", err)
+		}
 	}
 	batch.Payload = &sluicev1.RowBatch_Arrow{}
 	r.Msg.Message = &sluicev1.WriteRowsRequest_Batch{Batch: batch}

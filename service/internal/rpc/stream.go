@@ -107,17 +107,15 @@ func (c *sliceStream) run(opened *write.Opened) (err error) {
 	if c.w != nil {
 		defer c.w.Detach()
 	}
+	defer func() { c.close(err) }()
+	c.sentAccepted, c.sentDurable = opened.ResumeOffset, opened.ResumeOffset
 	if opened.Sealed != nil || opened.Aborted != nil {
 		return c.replayEnd(opened)
 	}
-	defer func() { c.close(err) }()
-	c.sentAccepted, c.sentDurable = opened.ResumeOffset, opened.ResumeOffset
 	if err := c.send(c.openedReply(opened)); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.timer = time.AfterFunc(ackEvery, c.tick)
-	c.mu.Unlock()
+	c.startTimer()
 	c.w.SetNotify(func() { c.timer.Reset(0) })
 	defer c.srv.streams.remove(c)
 	if c.srv.streams.add(c) {
@@ -128,6 +126,12 @@ func (c *sliceStream) run(opened *write.Opened) (err error) {
 		return nil
 	}
 	return err
+}
+
+func (c *sliceStream) startTimer() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(ackEvery, c.tick)
 }
 
 // replayEnd answers an open that found the slice sealed or aborted by this writer: what the lost replies said is said
@@ -142,6 +146,7 @@ func (c *sliceStream) replayEnd(opened *write.Opened) error {
 	if err := c.send(sealedReply(opened.Sealed)); err != nil || !opened.Sealed.CompletesRun {
 		return err
 	}
+	c.startTimer() // the commit may take longer than a client bears silence
 	run, err := c.w.Finish(c.stream.Context())
 	return c.finished(&run, err)
 }
@@ -364,17 +369,28 @@ func (c *sliceStream) noteBatch(r write.AppendResult, size int) bool {
 
 // tick is the timer's function: it sends what is due, or ends the stream of a writer that may not go on.
 func (c *sliceStream) tick() {
-	if err := c.w.Err(); err != nil && c.waits.Load() {
-		st := apierr.From(err).OnStream().GRPCStatus()
-		if endErr := endStream(c.stream.Context(), st); endErr != nil {
-			c.srv.log.WarnContext(c.stream.Context(), "fenced stream lives until its next message", slog.String("err", endErr.Error()))
-		}
+	if c.endIfFenced() {
 		return
 	}
-	if err := c.sendAck(c.srv.now().Sub(c.lastAckTime()) >= ackEvery); err != nil {
+	// lastAck is noted a little after the timer was set, hence the tolerance.
+	if err := c.sendAck(c.srv.now().Sub(c.lastAckTime()) >= ackEvery-ackDelay); err != nil {
 		// The stream is broken; the handler's RecvMsg says so too.
 		return
 	}
+	c.endIfFenced() // sendAck set the timer anew, which may have put off the news that the writer was fenced meanwhile
+}
+
+// endIfFenced ends the stream of a dead writer whose handler sits in RecvMsg.
+func (c *sliceStream) endIfFenced() bool {
+	err := c.w.Err()
+	if err == nil || !c.waits.Load() {
+		return false
+	}
+	st := apierr.From(err).OnStream().GRPCStatus()
+	if endErr := endStream(c.stream.Context(), st); endErr != nil {
+		c.srv.log.WarnContext(c.stream.Context(), "fenced stream lives until its next message", slog.String("err", endErr.Error()))
+	}
+	return true
 }
 
 func (c *sliceStream) lastAckTime() time.Time {
@@ -419,10 +435,10 @@ func (c *sliceStream) takeAck(always bool) *sluicev1.WriteRowsResponse {
 	if c.timer == nil { // nothing was accepted on this stream yet
 		return nil
 	}
+	c.ackTimerSet = false
+	c.timer.Reset(ackEvery) // before the look at the writer: news after it resets the timer again, news before it is seen
 	accepted, durable, wait := c.w.Accepted(), c.w.Durable(), c.w.Wait()
 	news := c.batches > 0 || accepted != c.sentAccepted || durable != c.sentDurable
-	c.ackTimerSet = false
-	c.timer.Reset(ackEvery)
 	if !news && !always && wait == nil {
 		return nil
 	}

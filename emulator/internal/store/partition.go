@@ -218,9 +218,9 @@ type PartitionQuery struct {
 // next is empty on the last page. An unpartitioned table is ErrInvalidPartition.
 func (s *Store) Partitions(k Key, q PartitionQuery) (page []Partition, next string, err error) {
 	var parts []partRecord
+	var t Table
 	err = s.db.View(func(tx *bolt.Tx) error {
-		t, err := getTable(tx, k)
-		if err != nil {
+		if t, err = getTable(tx, k); err != nil {
 			return err
 		}
 		if !t.Partitioned() {
@@ -241,6 +241,12 @@ func (s *Store) Partitions(k Key, q PartitionQuery) (page []Partition, next stri
 	}
 	if i := slices.IndexFunc(parts, func(p partRecord) bool { return p.Spec.String() == q.After }); i >= 0 {
 		parts = parts[i+1:]
+	} else if after, err := types.ParsePartitionSpec(q.After); err == nil && len(after) > 0 { // dropped meanwhile
+		last := partKey(t.ID, after)
+		parts = slices.DeleteFunc(parts, func(p partRecord) bool {
+			order := bytes.Compare(partKey(t.ID, p.Spec), last)
+			return order < 0 != q.Reverse
+		})
 	}
 	for _, p := range parts {
 		if q.Limit > 0 && len(page) == q.Limit {

@@ -191,6 +191,11 @@ func (l *Ledger) Commit(ctx context.Context, txn write.Txn) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	for _, put := range txn.Puts {
+		if len(put.Key) == 0 || len(put.Key) > bbolt.MaxKeySize {
+			return fmt.Errorf("write the ledger: a key of %d bytes, it must have 1 to %d", len(put.Key), bbolt.MaxKeySize)
+		}
+	}
 	p := &pending{txn: txn, done: make(chan error, 1), lead: make(chan struct{}, 1)}
 	l.mu.Lock()
 	l.queue = append(l.queue, p)

@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -85,5 +86,22 @@ func TestAFailedWriteIsFatal(t *testing.T) {
 	err = l.Commit(t.Context(), write.Txn{Puts: []write.Put{{Key: "a", Value: []byte("1")}}})
 	if fatal == nil || !errors.Is(err, write.ErrUnknownOutcome) {
 		t.Errorf("Commit into a file that cannot be written = %v, fatal %v", err, fatal)
+	}
+}
+
+// TestAKeyThatBboltRefusesEndsNoProcess: the keys of locks hold partition values, which callers choose.
+func TestAKeyThatBboltRefusesEndsNoProcess(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), bolt.Options{NoSync: true, Fatal: func(err error) { t.Errorf("Fatal: %v", err) }})
+	for _, key := range []write.Key{"", write.Key(strings.Repeat("k", bbolt.MaxKeySize+1))} {
+		err := l.Commit(t.Context(), write.Txn{Puts: []write.Put{{Key: "a"}, {Key: key}}})
+		if err == nil || errors.Is(err, write.ErrUnknownOutcome) || errors.Is(err, write.ErrConflict) {
+			t.Errorf("a key of %d bytes = %v, want an error that says nothing was changed", len(key), err)
+		}
+	}
+	if have, err := l.List(t.Context(), "", "", 0); err != nil || len(have) != 0 {
+		t.Errorf("the ledger holds %v, %v", have, err)
+	}
+	if err := l.Commit(t.Context(), write.Txn{Puts: []write.Put{{Key: "a"}}}); err != nil {
+		t.Errorf("Commit afterwards = %v", err)
 	}
 }

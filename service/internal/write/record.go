@@ -195,7 +195,7 @@ func decode[T any](e Entry) (stored[T], error) {
 	return s, nil
 }
 
-// decode2 and its like read entries of several types at once; at most one error is kept per entry.
+// decodeInto is decode for entries of several types at once: errors are collected.
 func decodeInto[T any](e Entry, into *stored[T], errs *error) {
 	s, err := decode[T](e)
 	*into = s

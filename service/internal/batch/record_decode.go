@@ -143,8 +143,15 @@ func (d *RecordDecoder) next(r io.Reader) error {
 		case !errors.Is(err, errRecordShort):
 			return err
 		}
+		held := d.end - d.pos
 		if err := d.fill(r); err != nil {
 			return err
+		}
+		// A long record is scanned again only once twice as much of it is there, not for every piece.
+		for held >= recordWindow && d.end-d.pos < 2*held && d.end < len(d.buf) && !d.eof {
+			if err := d.fill(r); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s *rowServer) appendToEnded(ctx context.Context, w *write.Writer, req *slu
 		if err != nil {
 			return nil, err
 		}
-		if b.GetOffset()+int64(rows) > o.Sealed.Rows {
+		if int64(rows) > o.Sealed.Rows || b.GetOffset() > o.Sealed.Rows-int64(rows) {
 			return nil, apierr.New(apierr.WriterClosed, "the slice is sealed with %d rows: nothing can be added", o.Sealed.Rows)
 		}
 		resp.Ack = ackProto(write.RowOffset(o.Sealed.Rows), write.RowOffset(o.Sealed.Rows),
@@ -122,6 +122,9 @@ func (s *rowServer) appendToEnded(ctx context.Context, w *write.Writer, req *slu
 	}
 	if req.GetAbort() != nil {
 		return nil, apierr.New(apierr.WriterClosed, "the slice is sealed: it cannot be aborted any more")
+	}
+	if rows := req.GetSeal().GetRows(); req.GetSeal() != nil && req.GetSeal().Rows != nil && rows != o.Sealed.Rows {
+		return nil, apierr.New(apierr.WriterClosed, "the slice is sealed with %d rows, not with %d", o.Sealed.Rows, rows)
 	}
 	return resp, s.sealedReplies(ctx, w, o.Sealed, resp)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 	"github.com/sluice-io/sluice/internal/zerocopy"
@@ -99,6 +101,9 @@ func (s *rowServer) WriteRows(stream writeStream) error {
 func receive(stream writeStream) (zerocopy.WriteRequest, error) {
 	var req zerocopy.WriteRequest
 	err := stream.RecvMsg(&req)
+	if status.Code(err) == codes.Internal { // gRPC's word for bytes that it cannot decode; it has told the client so already
+		err = apierr.Wrap(err, apierr.BadArgument, "the message is no WriteRowsRequest")
+	}
 	return req, err
 }
 
@@ -333,6 +338,12 @@ func (c *sliceStream) refuse(err error, r *sluicev1.Rejected) error {
 		return err
 	}
 	fillRejected(r, err, c.w.Accepted())
+	// A client that sends without reading blocks this send; a fence must reach it all the same.
+	c.waits.Store(true)
+	defer c.waits.Store(false)
+	if dead := c.w.Err(); dead != nil {
+		return dead
+	}
 	return c.send(&sluicev1.WriteRowsResponse{Message: &sluicev1.WriteRowsResponse_Rejected{Rejected: r}})
 }
 

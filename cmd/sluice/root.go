@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string) int {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "sluice: interrupted")
+		fmt.Fprintln(os.Stderr, "sluice: interrupted:", err)
 		return exitInterrupted
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "sluice:", err)

@@ -148,6 +148,10 @@ func (f *tableFlags) report(out io.Writer, verb, table string, r transfer.Result
 		return show.JSON(out, r)
 	}
 	text := fmt.Sprintf("%s %s: %d rows, %.1f MB in %.2f s (%s)", verb, table, r.Rows, float64(r.Bytes)/1e6, r.Seconds, progress.Rate(r.Rows, r.Elapsed))
+	if r.Before {
+		_, err := fmt.Fprintf(out, "%s: run %s was committed before, with the file's %d rows; nothing was written now\n", table, r.RunID, r.Skipped)
+		return err
+	}
 	if r.Skipped > 0 {
 		text += fmt.Sprintf(", %d were there already", r.Skipped)
 	}

@@ -213,6 +213,9 @@ func (s *Source) openArrowFile(f *os.File) error {
 }
 
 func (s *Source) openArrowStream(f *os.File) error {
+	if err := endMarked(f); err != nil {
+		return err
+	}
 	reader, err := ipc.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("read Arrow stream: %w", err)
@@ -220,6 +223,28 @@ func (s *Source) openArrowStream(f *os.File) error {
 	s.closers = append(s.closers, func() error { reader.Release(); return nil })
 	s.schema = reader.Schema()
 	s.next = func() (arrow.RecordBatch, error) { return retained(reader.Read()) }
+	return nil
+}
+
+// endMarked tells whether a stream's file ends as every writer that was closed leaves it: with a message of no length. Without
+// the marker a file that was cut between two messages could not be told from a whole one.
+func endMarked(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("look at Arrow stream: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	var mark [8]byte
+	if info.Size() >= int64(len(mark)) {
+		if _, err := f.ReadAt(mark[:], info.Size()-int64(len(mark))); err != nil {
+			return fmt.Errorf("look at Arrow stream: %w", err)
+		}
+	}
+	if mark != [8]byte{0xff, 0xff, 0xff, 0xff} {
+		return errors.New("the Arrow stream has no end marker: the file was cut off, or its writer never closed")
+	}
 	return nil
 }
 

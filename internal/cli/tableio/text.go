@@ -221,11 +221,14 @@ func newJSON(r io.Reader) (*jsonObjects, error) {
 
 func (o *jsonObjects) next() (map[string]json.RawMessage, error) {
 	if o.array && !o.dec.More() {
-		return nil, io.EOF
+		if _, err := o.dec.Token(); err != nil { // without the ], the file was cut
+			return nil, fmt.Errorf("the array has no end behind object %d: %w", o.count, io.ErrUnexpectedEOF)
+		}
+		o.array = false // what follows is read too: only the file's end is the end
 	}
 	var object map[string]json.RawMessage
 	if err := o.dec.Decode(&object); err != nil {
-		if errors.Is(err, io.EOF) && !o.array {
+		if err == io.EOF && !o.array { //nolint:errorlint // a wrapped one is no end
 			return nil, io.EOF
 		}
 		return nil, fmt.Errorf("object %d, byte %d: %w", o.count+1, o.dec.InputOffset(), err)

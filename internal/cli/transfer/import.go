@@ -55,10 +55,13 @@ type Result struct {
 	Seconds float64       `json:"seconds"`
 	// State is COMMITTED, or SEALED where other slices are still to come.
 	State string `json:"state"`
+	// Before tells that the run was committed before, and nothing was written now.
+	Before bool `json:"committed_before,omitempty"`
 }
 
-// Do imports. When it fails in the middle of a run of its own making, the run is aborted, so that nothing of it becomes
-// visible and nobody else finds the table busy; only a broken connection leaves it, to be resumed.
+// Do imports. A slice is sealed only after the file's clean end. When anything fails before, or ctx ends, nothing is
+// committed: a run of its own making is aborted, the slices of a named one are given back without rows, so that nobody
+// finds them busy. Only a broken connection leaves them, to be resumed.
 func (i Import) Do(ctx context.Context, c *client.Client) (_ Result, err error) {
 	start := time.Now()
 	i.Slices = max(1, i.Slices)
@@ -80,7 +83,7 @@ func (i Import) Do(ctx context.Context, c *client.Client) (_ Result, err error) 
 	}
 	result, err := i.write(ctx, c, source)
 	if i.Resume && committed(err) {
-		result, err = Result{RunID: i.Run, State: "COMMITTED"}, nil
+		result, err = i.before(ctx, c, source)
 	}
 	if err != nil {
 		return Result{}, i.giveUp(ctx, c, ours, err)
@@ -124,10 +127,10 @@ func (i Import) createRun(ctx context.Context, c *client.Client) error {
 // giveUp aborts a run that nobody will finish, and adds to the error how to go on with one that somebody may.
 func (i Import) giveUp(ctx context.Context, c *client.Client, ours bool, err error) error {
 	switch {
+	case Resumable(err):
+		return fmt.Errorf("%w\nnothing was committed; the rows sent so far are kept for a while: repeat the command with --run %s --resume to go on", err, i.Run)
 	case !ours:
 		return err
-	case Resumable(err):
-		return fmt.Errorf("%w\nthe rows sent so far are kept for a while: repeat the command with --run %s --resume to go on", err, i.Run)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -152,6 +155,7 @@ type slice struct {
 	skip    int64   // rows still to be left out, because they are durable already
 	starts  []start // where the batches given begin
 	given   int64   // rows given to the writer
+	sealed  bool    // by this process
 }
 
 // numbered is a batch and the row of the file that it begins with.
@@ -164,8 +168,13 @@ type numbered struct {
 type start struct{ writer, file int64 }
 
 func (i Import) write(ctx context.Context, c *client.Client, source *tableio.Source) (_ Result, err error) {
-	slices, err := i.open(ctx, c, source.Schema())
+	life, end := context.WithCancel(context.WithoutCancel(ctx)) // the writers outlive ctx, to give their slices back
+	defer end()
+	opening := context.AfterFunc(ctx, end)
+	slices, err := i.open(life, c, source.Schema())
+	opening()
 	defer func() {
+		err = i.giveBack(ctx, slices, err)
 		for _, s := range slices {
 			if s != nil {
 				err = errors.Join(err, s.writer.Close())
@@ -192,6 +201,58 @@ func (i Import) write(ctx context.Context, c *client.Client, source *tableio.Sou
 		return Result{}, err
 	}
 	return w.result(i.Run), nil
+}
+
+// releaseTime is how long to try to give slices back.
+const releaseTime = 10 * time.Second
+
+// giveBack aborts the slices that an error left open, and says so; after a broken connection they are left to be resumed.
+func (i Import) giveBack(ctx context.Context, slices []*slice, err error) error {
+	if err == nil || Resumable(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	back := 0
+	for _, s := range slices {
+		if s == nil || s.sealed {
+			continue
+		}
+		if abortErr := s.writer.Abort(ctx, "import failed"); abortErr == nil {
+			back++
+		}
+	}
+	if back == 0 {
+		return err
+	}
+	return fmt.Errorf("%w\nnothing was committed; slices of run %s given back without rows: %d. Repeat the command to write them again", err, i.Run, back)
+}
+
+// before is the result of an import whose run was committed before, if the run holds as many rows as the file.
+func (i Import) before(ctx context.Context, c *client.Client, source *tableio.Source) (Result, error) {
+	var there, want int64
+	for s, err := range c.Slices(ctx, i.Run) {
+		if err != nil {
+			return Result{}, fmt.Errorf("look at the slices of run %s: %w", i.Run, err)
+		}
+		if i.Slice == AllSlices || s.GetSliceId() == i.Slice {
+			there += s.GetDurableThrough()
+		}
+	}
+	err := eachBatch(source, func(k int, b numbered) error {
+		defer b.rec.Release()
+		if i.Slice == AllSlices || int64(k)%int64(i.Slices) == int64(i.Slice) {
+			want += b.rec.NumRows()
+		}
+		return nil
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("run %s was committed before; compare it with the file: %w", i.Run, err)
+	}
+	if there != want {
+		return Result{}, fmt.Errorf("run %s was committed before with %d rows, the file has %d: import it again with another run", i.Run, there, want)
+	}
+	return Result{RunID: i.Run, Skipped: there, State: "COMMITTED", Before: true}, nil
 }
 
 // expected is how many rows will be written here, -1 if nobody knows.
@@ -235,27 +296,40 @@ type work struct {
 	bytes     atomic.Int64
 }
 
-// deal reads the file and gives each batch to its slice.
+// deal reads the file and gives each batch to its slice. It closes the slices' channels at the file's clean end only:
+// that is what lets them be sealed.
 func (w *work) deal(ctx context.Context, source *tableio.Source) error {
-	defer func() {
-		for _, s := range w.slices {
-			if s != nil {
-				close(s.batches)
-			}
+	err := eachBatch(source, func(k int, b numbered) error {
+		s := w.slices[k%len(w.slices)]
+		if s == nil {
+			b.rec.Release()
+			return ctx.Err()
 		}
-	}()
+		return s.offer(ctx, b)
+	})
+	if err != nil {
+		return err
+	}
+	for _, s := range w.slices {
+		if s != nil {
+			close(s.batches)
+		}
+	}
+	return nil
+}
+
+// eachBatch calls take with all batches of a file, which become take's own.
+func eachBatch(source *tableio.Source, take func(k int, b numbered) error) error {
 	for k, row := 0, int64(0); ; k++ {
 		rec, err := source.Next()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // a wrapped one is no end: a decoder met it inside a value
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("read source: %w", err)
 		}
 		n := rec.NumRows()
-		if s := w.slices[k%len(w.slices)]; s == nil {
-			rec.Release()
-		} else if err := s.offer(ctx, numbered{rec, row}); err != nil {
+		if err := take(k, numbered{rec, row}); err != nil {
 			return err
 		}
 		row += n
@@ -278,23 +352,54 @@ func (w *work) drain() {
 		if s == nil {
 			continue
 		}
-		for b := range s.batches {
-			b.rec.Release()
+		select {
+		case b, more := <-s.batches:
+			if more {
+				b.rec.Release()
+			}
+		default:
 		}
 	}
 }
 
-// carry writes one slice and seals it.
+// carry writes one slice and seals it. When ctx ends, the writer is ended too: it may be waiting for room.
 func (w *work) carry(ctx context.Context, n int, s *slice) error {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		s.leave(ctx)
+	})
+	err := w.carryOn(ctx, n, s)
+	if !stop() {
+		<-ended
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			return cause // and not that the writer was ended for it
+		}
+	}
+	return err
+}
+
+// leave ends the writer of an import that failed elsewhere: without rows, or to be resumed after a broken connection.
+func (s *slice) leave(ctx context.Context) {
+	if Resumable(context.Cause(ctx)) {
+		_ = s.writer.Close() // never fails
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
+	defer cancel()
+	_ = s.writer.Abort(ctx, "import failed") // giveBack asks again, and tells
+}
+
+func (w *work) carryOn(ctx context.Context, n int, s *slice) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case b, more := <-s.batches:
 			if !more {
-				sealed, err := s.writer.Seal(ctx)
+				sealed, err := s.seal(ctx)
 				w.committed[n] = sealed
-				return s.explain(err)
+				return err
 			}
 			err := w.give(ctx, s, b)
 			b.rec.Release()
@@ -303,6 +408,16 @@ func (w *work) carry(ctx context.Context, n int, s *slice) error {
 			}
 		}
 	}
+}
+
+// seal closes a slice that was given all its rows.
+func (s *slice) seal(ctx context.Context) (*client.Sealed, error) {
+	if s.skip > 0 {
+		return nil, fmt.Errorf("slice %d holds %d rows more than the file has for it: this is not the file that the earlier attempt wrote", s.id, s.skip)
+	}
+	sealed, err := s.writer.Seal(ctx)
+	s.sealed = err == nil
+	return sealed, s.explain(err)
 }
 
 func (w *work) give(ctx context.Context, s *slice, b numbered) error {

@@ -95,8 +95,8 @@ func (c *Client) runBlock(ctx context.Context, w *blockWriter, k call, req *http
 		err = notSent(err)
 	}
 	w.receipt, w.err = receipt, err
+	w.drain() // early, for an owner that is in no hurry; what Write puts in behind it, the owner's next call releases
 	close(w.done)
-	w.drain()
 }
 
 //nolint:contextcheck // the request has its own context, which Abort ends
@@ -168,11 +168,12 @@ func (w *blockWriter) drain() {
 }
 
 // Close implements write.BlockWriter. The receipt is the request id of the PUT. If ctx ends first, the PUT is cut off
-// and its fate unknown.
+// and its fate unknown. Either way everything queued is released when it returns.
 func (w *blockWriter) Close(ctx context.Context) (string, error) {
 	w.once.Do(func() { close(w.finish) })
 	select {
 	case <-w.done:
+		w.drain()
 		return w.receipt, w.err
 	case <-ctx.Done():
 	}
@@ -188,6 +189,7 @@ func (w *blockWriter) Close(ctx context.Context) (string, error) {
 func (w *blockWriter) Abort() {
 	w.cancel(errAborted)
 	<-w.done
+	w.drain()
 }
 
 // blockBody is the request body. The transport calls WriteTo and never Read.

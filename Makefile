@@ -38,8 +38,8 @@ demo: bin/sluice ## start everything, import real data by slices, kill a worker,
 	bin/sluice demo
 
 .PHONY: dev
-dev: bin/sluice ## run service and embedded endpoint here
-	bin/sluice dev
+dev: bin/sluice ## run service and embedded endpoint here, tables in data/dev
+	bin/sluice dev --data data/dev
 
 .PHONY: test
 test: ## vet, then all tests with the race detector; results in out/test.json

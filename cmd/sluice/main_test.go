@@ -116,7 +116,7 @@ func TestFilesRoundTripThroughTables(t *testing.T) {
 		mustSluice(t, "table", "import", source, "first", "--slices", "3", "-q")
 		want := sortedRows(t, source)
 		for _, format := range formats {
-			copied := filepath.Join(dir, "copy."+format)
+			copied := filepath.Join(dir, "made", format, "copy."+format) // in a folder that is not there yet
 			mustSluice(t, "table", "export", "first", copied, "-q")
 			mustSluice(t, "table", "import", copied, "second", "-q") // replaces the rows of the round before
 			back := filepath.Join(dir, "back.csv")

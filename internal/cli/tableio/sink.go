@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -22,7 +23,7 @@ type Sink struct {
 }
 
 // Create makes a file, or replaces one, for batches of the schema. "-" is standard output. An empty format is taken from the
-// extension. null is the text for NULL in CSV files.
+// extension, and a missing folder is made. null is the text for NULL in CSV files.
 func Create(path, format, null string, schema *arrow.Schema) (_ *Sink, err error) {
 	f, err := FormatOf(path, format)
 	if err != nil {
@@ -31,6 +32,9 @@ func Create(path, format, null string, schema *arrow.Schema) (_ *Sink, err error
 	s := &Sink{}
 	var w io.Writer = os.Stdout
 	if path != "-" {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			return nil, fmt.Errorf("create folder: %w", err)
+		}
 		if s.file, err = os.Create(path); err != nil { //nolint:gosec // the user's own choice
 			return nil, fmt.Errorf("create file: %w", err)
 		}

@@ -174,6 +174,20 @@ func structText(t *arrow.StructType) (string, error) {
 	return "struct<" + strings.Join(parts, ",") + ">", nil
 }
 
+// plainSchema returns the schema that batches have after unpackDictionaries.
+func plainSchema(schema *arrow.Schema) *arrow.Schema {
+	fields, changed := schema.Fields(), false // a copy
+	for i, field := range fields {
+		if dict, ok := field.Type.(*arrow.DictionaryType); ok {
+			fields[i].Type, changed = dict.ValueType, true
+		}
+	}
+	if !changed {
+		return schema
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
 // unpackDictionaries returns rec with dictionary columns as plain ones; the service takes no dictionaries. The caller releases
 // the result.
 func unpackDictionaries(rec arrow.RecordBatch, alloc memory.Allocator) (arrow.RecordBatch, error) {

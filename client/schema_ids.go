@@ -21,7 +21,7 @@ type schemaDefinition struct {
 // defineFirstSchema makes definition 0, which travels in the open.
 func (w *Writer) defineFirstSchema() error {
 	if w.cfg.Schema != nil {
-		_, err := w.arrowSchemaID(w.cfg.Schema)
+		_, err := w.arrowSchemaID(plainSchema(w.cfg.Schema))
 		return err
 	}
 	_, err := w.plainSchemaID()

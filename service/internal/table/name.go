@@ -199,7 +199,8 @@ func parsePathSpec(parts []string) (Spec, string) {
 }
 
 // ResolveSpec orders given values like the table's partition columns. Column names fold case; a missing, unknown or
-// doubly named column and an empty value are BAD_PARTITION. An unpartitioned table resolves to an empty Spec.
+// doubly named column, an empty value and one that is not of its column's type are BAD_PARTITION. An unpartitioned table
+// resolves to an empty Spec.
 func ResolveSpec(s *Schema, given map[string]string) (Spec, error) {
 	folded := make(map[string]string, len(given))
 	for c, v := range given {
@@ -218,6 +219,9 @@ func ResolveSpec(s *Schema, given map[string]string) (Spec, error) {
 		}
 		if v == "" {
 			return nil, apierr.New(apierr.BadPartition, "partition column %q has an empty value", key)
+		}
+		if err := checkValue(c, v); err != nil {
+			return nil, err
 		}
 		delete(folded, key)
 		spec = append(spec, Part{Column: key, Value: v})

@@ -26,7 +26,8 @@ type pattern struct {
 }
 
 // CompilePatterns reads the entries for a table with these partition columns. A blank entry, one that does not name
-// every partition column in table order, a syntax error or an unknown column is BAD_PARTITION.
+// every partition column in table order, a syntax error, an unknown column, or a plain value that is not of its column's
+// type is BAD_PARTITION.
 func CompilePatterns(s *Schema, entries []string) (*Patterns, error) {
 	if len(entries) > maxPatterns {
 		return nil, apierr.New(apierr.BadPartition, "%d partition texts, at most %d are allowed", len(entries), maxPatterns)
@@ -116,6 +117,14 @@ func compilePattern(s *Schema, text string) (pattern, error) {
 		}
 		e.plain = e.plain && !strings.ContainsAny(value, "*?")
 		e.levels = append(e.levels, value)
+	}
+	if !e.plain {
+		return e, nil
+	}
+	for i, value := range e.levels {
+		if err := checkValue(s.PartitionColumns[i], value); err != nil {
+			return pattern{}, err
+		}
 	}
 	return e, nil
 }

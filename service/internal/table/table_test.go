@@ -63,6 +63,55 @@ func TestResolveSpec(t *testing.T) {
 	}
 }
 
+// A value that its column cannot hold would make the column unreadable for the whole table.
+func TestPartitionValuesAreOfTheirColumnsType(t *testing.T) {
+	for _, c := range []struct {
+		kind      string
+		good, bad []string
+	}{
+		{"bigint", []string{"0", "5", "-7", "9223372036854775807", "-9223372036854775807"}, []string{"x", "05", "+5", "-0", "5.0", " 5", "9223372036854775808", "-9223372036854775808", "٥"}},
+		{"int", []string{"2147483647", "-2147483648"}, []string{"2147483648"}},
+		{"smallint", []string{"32767"}, []string{"32768"}},
+		{"tinyint", []string{"-128"}, []string{"128"}},
+		{"char(2)", []string{"ab", "日本"}, []string{"abc"}},
+		{"varchar(3)", []string{"abc"}, []string{"abcd"}},
+		{"string", []string{"05", "x", strings.Repeat("x", 300)}, []string{"\xff"}},
+		{"date", []string{"2024-02-29"}, []string{"2023-02-29", "2024-2-9", "20240209"}},
+	} {
+		s := &table.Schema{PartitionColumns: []table.Column{{Name: "Hr", Type: table.MustParseType(c.kind)}}}
+		for _, value := range c.good {
+			if spec, err := table.ResolveSpec(s, map[string]string{"hr": value}); err != nil || spec[0].Value != value {
+				t.Errorf("%s %q: %v, %v", c.kind, value, spec, err)
+			}
+			if spec, err := table.ParseSpec(s, "hr="+value); err != nil || spec[0].Value != value {
+				t.Errorf("ParseSpec %s %q: %v, %v", c.kind, value, spec, err)
+			}
+		}
+		for _, value := range c.bad {
+			_, err := table.ResolveSpec(s, map[string]string{"hr": value})
+			e := apierr.From(err)
+			if e.Reason() != apierr.BadPartition || e.Meta("column") != "hr" || e.Meta("value") != value || e.Meta("type") != c.kind || !strings.Contains(e.Message(), c.kind) {
+				t.Errorf("%s %q: %v, want BAD_PARTITION with column, value and type", c.kind, value, err)
+			}
+			if value != strings.TrimSpace(value) {
+				continue // blanks around a value do not count in a text
+			}
+			if _, err := table.CompilePatterns(s, []string{"hr=" + value}); !apierr.Is(err, apierr.BadPartition) {
+				t.Errorf("pattern %s %q: %v, want BAD_PARTITION", c.kind, value, err)
+			}
+		}
+	}
+	s := &table.Schema{PartitionColumns: []table.Column{{Name: "hr", Type: table.MustParseType("bigint")}}}
+	p, err := table.CompilePatterns(s, []string{"hr=0*", "/*query*/ hr = 7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := []table.Spec{{{Column: "hr", Value: "05"}}, {{Column: "hr", Value: "007"}}}
+	if got, _ := p.Select(foreign); len(got) != 2 {
+		t.Errorf("Select = %v, want both: what others wrote stays in reach of patterns", got)
+	}
+}
+
 // Refs are the same key exactly when they are equal, whatever their values hold.
 func TestRefKey(t *testing.T) {
 	seen := map[string]string{}

@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -21,6 +22,11 @@ type drive struct {
 // CompleteRun asserts what expect says, commits the run and waits for it. It returns nil only for COMMITTED; the Run
 // comes along with an error whenever it is known: RUN_INCOMPLETE, COMMIT_FAILED, OUTCOME_UNKNOWN, RUN_CLOSED.
 func (e *Engine) CompleteRun(ctx context.Context, id RunID, expect []Expectation) (Run, error) {
+	return e.complete(ctx, id, expect, true)
+}
+
+// complete is CompleteRun; again says whether the outputs that failed in a PARTIALLY_COMMITTED run are tried again.
+func (e *Engine) complete(ctx context.Context, id RunID, expect []Expectation, again bool) (Run, error) {
 	for {
 		r, err := e.loadRun(ctx, id)
 		if err != nil {
@@ -30,7 +36,7 @@ func (e *Engine) CompleteRun(ctx context.Context, id RunID, expect []Expectation
 		switch {
 		case r.v.State == RunOpen:
 			err = e.beginComplete(ctx, r, expect)
-		case r.v.State == RunPartiallyCommitted && !r.v.GivenUp:
+		case r.v.State == RunPartiallyCommitted && !r.v.GivenUp && again:
 			err = e.tryRestAgain(ctx, id)
 		case r.v.State.Ended():
 			return e.outcome(ctx, r.v)
@@ -97,6 +103,9 @@ func (e *Engine) beginComplete(ctx context.Context, r stored[runRecord], expect 
 		out, ok := rec.find(x.Output)
 		if !ok {
 			return notPredefined(x.Output.Path())
+		}
+		if most := e.cfg.Limits.MaxSlices; x.SliceCount < 0 || x.SliceCount > most {
+			return badField("expect.slice_count", fmt.Sprintf("slice_count is not within 0…%d", most))
 		}
 		rec.Expect = append(rec.Expect, expectRecord{Output: out, SliceCount: x.SliceCount, Rows: x.Rows})
 	}
@@ -170,8 +179,13 @@ func (e *Engine) completes(ctx context.Context, id RunID) (bool, error) {
 
 // lookSealed checks that all slices that must be sealed are, and what CompleteRun expects: else RUN_INCOMPLETE.
 func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
-	var missing []string
-	opened := false
+	var missing []string // the first maxNamed of them
+	missed, opened := 0, false
+	miss := func(name string) {
+		if len(missing) < maxNamed {
+			missing = append(missing, name)
+		}
+	}
 	for i, o := range r.Outputs {
 		count := o.SliceCount
 		var rows *int64
@@ -188,66 +202,86 @@ func (e *Engine) lookSealed(ctx context.Context, r runRecord) error {
 			continue // never opened: left as it is
 		}
 		opened = opened || out.exists()
-		unsealed, sealed, none, err := e.unsealed(ctx, r.ID, i, count)
+		look, err := e.unsealed(ctx, r.ID, i, count)
 		if err != nil {
 			return err
 		}
-		if none && len(unsealed) == 0 {
-			missing = append(missing, outputText(o)+":*") // opened, then aborted: nothing says that it should become empty
+		missed += look.count
+		for _, s := range look.first {
+			miss(outputText(o) + ":" + strconv.Itoa(int(s)))
 		}
-		for _, s := range unsealed {
-			missing = append(missing, outputText(o)+":"+strconv.Itoa(int(s)))
+		if !look.anySealed && look.count == 0 {
+			missed++
+			miss(outputText(o) + ":*") // opened, then aborted: nothing says that it should become empty
 		}
-		if rows != nil && len(unsealed) == 0 && sealed != *rows {
-			return apierr.New(apierr.RunIncomplete, "output %s has %d rows, expected are %d", outputText(o), sealed, *rows).
-				With("run_id", string(r.ID)).With("rows", strconv.FormatInt(sealed, 10))
+		if rows != nil && look.count == 0 && look.rows != *rows {
+			return apierr.New(apierr.RunIncomplete, "output %s has %d rows, expected are %d", outputText(o), look.rows, *rows).
+				With("run_id", string(r.ID)).With("rows", strconv.FormatInt(look.rows, 10))
 		}
 	}
-	if len(missing) == 0 && !opened {
+	if missed == 0 && !opened {
 		return apierr.New(apierr.RunIncomplete, "no output of run %q was ever opened", r.ID).With("run_id", string(r.ID)).With("missing", "*")
 	}
-	if len(missing) == 0 {
+	if missed == 0 {
 		return nil
 	}
-	shown := missing[:min(len(missing), 100)]
-	return apierr.New(apierr.RunIncomplete, "%d slices are not sealed: %s", len(missing), strings.Join(shown, " ")).
-		With("run_id", string(r.ID)).With("missing", strings.Join(shown, " "))
+	names := strings.Join(missing, " ")
+	return apierr.New(apierr.RunIncomplete, "%d slices are not sealed: %s", missed, names).
+		With("run_id", string(r.ID)).With("missing", names)
 }
 
 func outputText(o declaredOutput) string { return orText(o.Text, o.Ref.Path()) }
 
-// unsealed lists the slices that keep the output from being complete, and counts the rows of the others; none says
-// that not one is sealed. An aborted
-// slice is missing only where the count of slices says that it must be there.
-func (e *Engine) unsealed(ctx context.Context, id RunID, out int, count int32) (missing []SliceID, rows int64, none bool, err error) {
+// sealLook is what keeps an output from being complete.
+type sealLook struct {
+	count     int       // slices that are missing
+	first     []SliceID // the first maxNamed of them
+	rows      int64     // of the sealed slices
+	anySealed bool
+}
+
+// maxNamed is how many missing slices an error names.
+const maxNamed = 100
+
+func (l *sealLook) miss(s SliceID) {
+	l.count++
+	if len(l.first) < maxNamed {
+		l.first = append(l.first, s)
+	}
+}
+
+// missUntil notes the slices [from, end).
+func (l *sealLook) missUntil(from, end SliceID) {
+	for s := from; s < end; s++ {
+		l.miss(s)
+	}
+}
+
+// unsealed looks which slices keep the output from being complete. An aborted slice is missing only where the count of
+// slices says that it must be there.
+func (e *Engine) unsealed(ctx context.Context, id RunID, out int, count int32) (look sealLook, err error) {
 	all, err := list[sliceRecord](ctx, e, prefixSlices(id, out))
 	if err != nil {
-		return nil, 0, false, err
+		return look, err
 	}
-	none = true
 	next := SliceID(0)
-	skipTo := func(end SliceID) {
-		for ; next < min(end, SliceID(count)); next++ {
-			missing = append(missing, next)
-		}
-	}
 	for _, s := range all {
 		key, err := parseSliceKey(s.key)
 		if err != nil {
-			return nil, 0, false, err
+			return look, err
 		}
-		skipTo(key.slice)
-		if s.v.State == SliceOpen || s.v.State == SliceAborted && int32(key.slice) < count {
-			missing = append(missing, key.slice)
-		}
-		if s.v.State == SliceSealed {
-			rows += int64(s.v.Durable)
-			none = false
-		}
+		look.missUntil(next, min(key.slice, SliceID(count)))
 		next = key.slice + 1
+		switch {
+		case s.v.State == SliceSealed:
+			look.rows += int64(s.v.Durable)
+			look.anySealed = true
+		case s.v.State == SliceOpen || int32(key.slice) < count:
+			look.miss(key.slice)
+		}
 	}
-	skipTo(SliceID(count))
-	return missing, rows, none, nil
+	look.missUntil(next, SliceID(count))
+	return look, nil
 }
 
 // drive carries a run on that is CLOSING or COMMITTING, or cleans up after one that has ended, and waits for it. One

@@ -38,6 +38,8 @@ type world struct {
 	limits   write.Limits
 	unfenced bool
 	replicas []*replica
+	// predefined is Config.Predefined of the replicas started from now on.
+	predefined func(table.Ref) bool
 }
 
 // replica is one running engine.
@@ -72,6 +74,7 @@ func (w *world) start(rules ...string) *replica {
 	r := &replica{gate: writetest.NewGate(w.backend, w.ledger), budget: flow.NewBudget(1 << 20), done: make(chan error, 1)}
 	r.Engine = write.New(write.Config{
 		Ledger: r.gate, Backend: r.gate, Budget: r.budget, Limits: w.limits, Replica: fmt.Sprint("r", len(w.replicas)), AllowUnfenced: w.unfenced,
+		Predefined: w.predefined,
 	})
 	for _, rule := range rules {
 		if rule != "" {

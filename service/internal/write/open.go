@@ -30,6 +30,8 @@ func (e *Engine) decideOpen(req OpenRequest, s stored[sliceRecord], held bool) (
 	}
 	action, err := decideOther(req, s, held)
 	switch {
+	case req.DurableSeen > 0 && apierr.Is(err, apierr.SliceConflict):
+		return 0, fencedBy(s.v) // who was told of durable rows held the slice: whoever has it now superseded him
 	case err != nil || req.DurableSeen == 0:
 		return action, err
 	case !s.exists() || action != openEmpty && req.DurableSeen > s.v.Durable:

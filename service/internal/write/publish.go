@@ -241,7 +241,8 @@ func (e *Engine) recordCommitted(ctx context.Context, id RunID, out int, rec out
 		}
 		if err != nil {
 			if apierr.Is(err, apierr.RunClosed) {
-				e.log.ErrorContext(ctx, "a commit that was given up by force took effect", "run_id", id, "output", rec.Ref.Path())
+				e.log.ErrorContext(ctx, "a commit that was given up by force took effect",
+					slog.String("run_id", string(id)), slog.String("output", rec.Ref.Path()))
 			}
 			return Txn{}, err
 		}

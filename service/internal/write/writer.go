@@ -457,7 +457,7 @@ func (w *Writer) afterSeal(ctx context.Context, after sliceRecord) {
 }
 
 // Finish waits, after a seal that completes the run, for the run's end. The Run comes also with COMMIT_FAILED and
-// OUTCOME_UNKNOWN.
+// OUTCOME_UNKNOWN. What failed is not tried again: that is CompleteRun's.
 func (w *Writer) Finish(ctx context.Context) (Run, error) {
 	completes, err := w.e.completes(ctx, w.key.run)
 	if err != nil {
@@ -467,13 +467,10 @@ func (w *Writer) Finish(ctx context.Context) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	if r.v.State.Ended() {
-		return w.e.outcome(ctx, r.v) // CompleteRun would try the rest of a PARTIALLY_COMMITTED run again
-	}
 	if r.v.State == RunOpen && !completes {
 		return Run{}, apierr.New(apierr.RunIncomplete, "run %q is not complete", w.key.run).With("run_id", string(w.key.run))
 	}
-	return w.e.CompleteRun(ctx, w.key.run, nil)
+	return w.e.complete(ctx, w.key.run, nil, false)
 }
 
 // Abort drops the slice's rows and frees it at once; an implicit run is aborted with it. It returns how many rows were

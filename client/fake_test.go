@@ -81,6 +81,7 @@ type script struct {
 	damage      bool // the first batch is told to be damaged
 	silent      bool // nothing is said after opened
 	ackWait     *sluicev1.Wait
+	resumeOff   int64 // opened resumes so many rows too far
 	openError   error
 }
 
@@ -233,7 +234,7 @@ func (s *served) open(open *sluicev1.SliceOpen) (end bool, err error) {
 		state = sluicev1.SliceState_SLICE_STATE_SEALED
 	}
 	opened := &sluicev1.SliceOpened{
-		RunId: open.GetRunId(), LeaseTtl: durationpb.New(60 * time.Second), State: state, ResumeOffset: int64(f.durable),
+		RunId: open.GetRunId(), LeaseTtl: durationpb.New(60 * time.Second), State: state, ResumeOffset: int64(f.durable) + s.script.resumeOff,
 		TableSchema: f.schema, Limits: f.limits, ReplayBytes: open.GetReplayBytes(),
 	}
 	sealed := f.sealed

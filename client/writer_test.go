@@ -353,6 +353,35 @@ func TestFatalErrorsEndTheWriter(t *testing.T) {
 	}
 }
 
+// TestAServerThatResumesElsewhereHasLostRows: rows 0 to 5,000 are durable, another 1,000 are held, and the server that
+// is there after a cut goes on before the ones or behind the others.
+func TestAServerThatResumesElsewhereHasLostRows(t *testing.T) {
+	for name, off := range map[string]int64{"one row below the durable ones": -1, "from the start": -5_000, "one row beyond all": 1_001} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.script = func(n int) script {
+				if n == 1 {
+					return script{cutAfter: 5}
+				}
+				return script{resumeOff: off}
+			}
+			alloc := testkit.Allocator(t)
+			w := openWriter(t, f.dial(t), client.WriterConfig{Schema: idSchema, Allocator: alloc})
+			writeIDs(t, w, alloc, 0, 5_000, 1_000)
+			if _, err := w.Flush(t.Context()); err != nil {
+				t.Fatalf("Flush: %v", err)
+			}
+			writeIDs(t, w, alloc, 5_000, 6_000, 1_000)
+			if _, err := w.Seal(t.Context()); !client.Is(err, sluicev1.Reason_REASON_ROWS_LOST) {
+				t.Errorf("Seal = %v, want ROWS_LOST", err)
+			}
+			if f.streams != 2 || f.opens[1].GetDurableSeen() != 5_000 {
+				t.Errorf("%d streams, opens %v", f.streams, f.opens)
+			}
+		})
+	}
+}
+
 func TestOpenErrorsAreReturned(t *testing.T) {
 	f := newFake()
 	f.script = func(int) script {

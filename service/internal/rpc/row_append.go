@@ -2,11 +2,16 @@ package rpc
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/write"
 )
+
+// abandonWithin bounds the abort of a rejected call's run; the sweeper ends what it leaves.
+const abandonWithin = 10 * time.Second
 
 // AppendRows is a short resume that answers when its rows are durable: open, batch, then seal or abort. It keeps
 // nothing between calls.
@@ -32,7 +37,7 @@ func (s *rowServer) AppendRows(ctx context.Context, req *sluicev1.AppendRowsRequ
 		return s.appendToEnded(ctx, w, req, resp, &opened)
 	}
 	if err := s.appendBatch(ctx, w, &check, req, resp); err != nil {
-		return nil, err
+		return nil, s.abandon(ctx, w, req, &opened, err)
 	}
 	switch {
 	case req.GetSeal() != nil:
@@ -41,9 +46,25 @@ func (s *rowServer) AppendRows(ctx context.Context, req *sluicev1.AppendRowsRequ
 		err = s.appendAbort(ctx, w, req, resp)
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.abandon(ctx, w, req, &opened, err)
 	}
 	return resp, nil
+}
+
+// abandon ends the implicit run that a rejected call had opened, before the rejection is answered: nothing of it is
+// kept and the caller may not even know its writer's name, yet its lease would keep everybody off the table. Runs that
+// earlier calls opened, and explicit ones, keep their lease. It gives the rejection, whatever comes of the abort.
+func (s *rowServer) abandon(ctx context.Context, w *write.Writer, req *sluicev1.AppendRowsRequest, opened *write.Opened, rejection error) error {
+	firstOpen := req.GetOpen().GetRunId() == "" && opened.Term == 1 // an implicit run has one slice, whose first term began it
+	if !firstOpen || write.Fatal(rejection) {
+		return rejection
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonWithin) // also for a caller who has gone
+	defer cancel()
+	if _, err := w.Abort(ctx, "its first call was rejected"); err != nil {
+		s.log.WarnContext(ctx, "the run of a rejected call is left to its lease", slog.String("run_id", string(opened.RunID)), slog.String("err", err.Error()))
+	}
+	return rejection
 }
 
 // appendBatch adds the call's rows, if there are any, and waits until all of the slice's rows are durable.

@@ -106,7 +106,7 @@ func (c *Client) put(ctx context.Context, w *blockWriter, k call, req *http.Requ
 		if cause := context.Cause(req.Context()); ctx.Err() == nil && errors.Is(cause, errAborted) {
 			return "", fmt.Errorf("%s: %w", k.op, errAborted)
 		}
-		return "", transportError(ctx, k.op, k.object, true, err)
+		return "", transportError(ctx, k, true, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // what was wanted of it has been read
 	stop := time.AfterFunc(c.cfg.Timeouts.Progress, func() { w.cancel(errStalled) })
@@ -117,7 +117,7 @@ func (c *Client) put(ctx context.Context, w *blockWriter, k call, req *http.Requ
 		return "", statusError(k.op, k.object, k.scope, newUpstream(resp.StatusCode, resp.Header, body, c.now()))
 	}
 	if err != nil {
-		return "", transportError(ctx, k.op, k.object, true, err)
+		return "", transportError(ctx, k, true, err)
 	}
 	if !w.complete.Load() {
 		return "", k.object.annotate(apierr.New(apierr.BackendUnavailable, "%s: maxcompute answered %d before the block's end", k.op, resp.StatusCode))

@@ -180,7 +180,7 @@ func (c *Client) getRows(ctx, get context.Context, k call) (*http.Response, erro
 	}
 	resp, err := c.data.Do(req)
 	if err != nil {
-		return nil, transportError(ctx, k.op, k.object, tracker.Sent(), err)
+		return nil, transportError(ctx, k, tracker.Sent(), err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusalBytes)) // a refusal that was cut short is still one

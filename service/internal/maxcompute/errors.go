@@ -1,7 +1,6 @@
 package maxcompute
 
 import (
-	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -316,21 +315,6 @@ func explain(r apierr.Reason, o object) string {
 
 // notSent marks an error as having had no effect: no byte left.
 func notSent(err error) error { return fmt.Errorf("%w (%w)", err, write.ErrNotSent) }
-
-// transportError is a request without a usable reply. The caller's own cancellation stays what it is; everything else is
-// BACKEND_UNAVAILABLE.
-func transportError(ctx context.Context, op string, o object, sent bool, err error) error {
-	var out error
-	if ctx.Err() != nil {
-		out = fmt.Errorf("%s: %w", op, ctx.Err())
-	} else {
-		out = o.annotate(apierr.Wrap(err, apierr.BackendUnavailable, "%s: no answer from maxcompute", op))
-	}
-	if !sent {
-		out = notSent(out)
-	}
-	return out
-}
 
 // onStream makes BACKEND_UNAVAILABLE say retry=resume: the caller continues at the row it has reached.
 func onStream(err error) error {

@@ -78,12 +78,12 @@ func (c *Client) once(ctx context.Context, k call) (*reply, error) {
 	}
 	resp, err := c.control.Do(req)
 	if err != nil {
-		return nil, transportError(ctx, k.op, k.object, tracker.Sent(), err)
+		return nil, transportError(ctx, k, tracker.Sent(), err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // the whole body was read; closing cannot lose anything
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplyBytes+1))
 	if err != nil {
-		return nil, transportError(ctx, k.op, k.object, true, err)
+		return nil, transportError(ctx, k, true, err)
 	}
 	if len(body) > maxReplyBytes {
 		return nil, k.object.annotate(apierr.New(apierr.BackendUnavailable, "%s: reply exceeds %d bytes", k.op, maxReplyBytes))

@@ -65,25 +65,51 @@ func (c *Chain) finish(ctx context.Context, err error, onStream bool) error {
 
 func (c *Chain) unaryLog(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	start := c.now()
+	var about subject
+	about.hear(req)
 	resp, err := next(ctx, req)
-	c.line(ctx, info.FullMethod, start, err)
+	if err == nil {
+		about.say(resp)
+	}
+	c.line(ctx, info.FullMethod, start, &about, err)
 	return resp, err
 }
 
 func (c *Chain) streamLog(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	start := c.now()
-	err := next(srv, ss)
-	c.line(ss.Context(), info.FullMethod, start, err)
+	var about subject
+	err := next(srv, &watchedStream{ServerStream: ss, about: &about})
+	c.line(ss.Context(), info.FullMethod, start, &about, err)
 	return err
 }
 
+// watchedStream shows the first message each way to the log line.
+type watchedStream struct {
+	grpc.ServerStream
+	about *subject
+}
+
+func (s *watchedStream) RecvMsg(m any) error {
+	err := s.ServerStream.RecvMsg(m)
+	if err == nil {
+		s.about.hear(m)
+	}
+	return err
+}
+
+func (s *watchedStream) SendMsg(m any) error {
+	s.about.say(m)
+	return s.ServerStream.SendMsg(m)
+}
+
 // line writes the one log line of a call. Errors of the server's own making are warnings, the caller's are not.
-func (c *Chain) line(ctx context.Context, method string, start time.Time, err error) {
+func (c *Chain) line(ctx context.Context, method string, start time.Time, about *subject, err error) {
 	attrs := []slog.Attr{
 		slog.String("rpc", method),
 		slog.String("request_id", RequestID(ctx)),
-		slog.Duration("elapsed", c.now().Sub(start)),
+		slog.Float64("elapsed_ms", float64(c.now().Sub(start).Microseconds())/1000),
 	}
+	attrs = append(attrs, about.attrs(ctx)...)
 	level := slog.LevelInfo
 	if err != nil {
 		e := apierr.From(err)

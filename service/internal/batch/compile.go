@@ -210,7 +210,7 @@ func matchColumns(s *table.Schema, indices []int32, sent []announced) ([]int, er
 		case !ok && s.PartitionIndex(name) >= 0:
 			return nil, bad(name, "is a partition column: the output fixes its value")
 		case !ok:
-			return nil, bad(name, "does not exist in the table")
+			return nil, bad(name, "does not exist in the table, which has "+table.ListNames(s.Names()[:len(s.Columns)]))
 		case seen[at]:
 			return nil, bad(name, "is sent twice")
 		}

@@ -43,9 +43,15 @@ func (f *faults) err() error {
 	slices.SortStableFunc(f.rows, func(a, b apierr.RowError) int { return cmp.Compare(a.Row, b.Row) })
 	first := f.rows[0]
 	text := fmt.Sprintf("row %d, column %q: %s", first.Row, first.Column, first.Message)
+	if first.Column == "" { // the row as a whole
+		text = fmt.Sprintf("row %d: %s", first.Row, first.Message)
+	}
 	if f.total > 1 {
 		text += fmt.Sprintf(" (and %d more)", f.total-1)
 	}
-	e := apierr.New(first.Reason, "%s", text).WithRows(f.rows, f.total)
-	return e.With("row", strconv.Itoa(first.Row)).With("column", first.Column)
+	e := apierr.New(first.Reason, "%s", text).WithRows(f.rows, f.total).With("row", strconv.Itoa(first.Row))
+	if first.Column != "" {
+		e.With("column", first.Column)
+	}
+	return e
 }

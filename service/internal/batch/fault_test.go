@@ -222,6 +222,19 @@ func TestBadShapes(t *testing.T) {
 	}
 }
 
+// A row of the wrong width is no fault of one column: the message names those that are wanted.
+func TestARowOfWrongWidthNamesTheColumns(t *testing.T) {
+	cols := columns("bigint", "string")
+	list := rowList(cols, rows{{int64(1), "a"}, {int64(2), "b"}})
+	list.Rows[1].Values = list.Rows[1].Values[:1]
+	_, err := compile(t, cols, batch.Definition{}, 0).Check(batch.Incoming{List: list})
+	e := apierr.From(err)
+	want := "row 1: 1 values for the columns (" + cols[0].Name + ", " + cols[1].Name + "), which are 2"
+	if _, has := e.Metadata()["column"]; e.Reason() != apierr.BadValues || e.Message() != want || has {
+		t.Errorf("%v, metadata %v, want %q and no column", err, e.Metadata(), want)
+	}
+}
+
 func TestCompileRefuses(t *testing.T) {
 	s := &table.Schema{Columns: columns("bigint", "string", "timestamp_ntz", "struct<a:int,b:int>"), PartitionColumns: []table.Column{{Name: "dt", Type: table.MustParseType("string")}}}
 	strict := &table.Schema{Columns: columns("bigint", "string")}

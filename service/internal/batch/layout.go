@@ -259,6 +259,15 @@ func columnDataBytes(d *sluicev1.ColumnData) int {
 	return n
 }
 
+// sentNames is what a row must have values for, in order.
+func (l *checker) sentNames() string {
+	names := make([]string, len(l.sent))
+	for i := range l.sent {
+		names[i] = l.sent[i].col.Name
+	}
+	return fmt.Sprintf("(%s), which are %d", table.ListNames(names), len(names))
+}
+
 func (l *checker) checkList(rows int, list *sluicev1.RowList) (*Checked, error) {
 	got := len(list.GetRows())
 	if rows == 0 {
@@ -277,7 +286,7 @@ func (l *checker) checkList(rows int, list *sluicev1.RowList) (*Checked, error) 
 		values := r.GetValues()
 		if len(values) != len(l.sent) {
 			f.column = ""
-			f.add(row, apierr.BadValues, fmt.Sprintf("%d values for %d columns", len(values), len(l.sent)))
+			f.add(row, apierr.BadValues, fmt.Sprintf("%d values for the columns %s", len(values), l.sentNames()))
 			continue
 		}
 		for i := range values {

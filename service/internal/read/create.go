@@ -89,7 +89,7 @@ func resolveColumns(s *table.Schema, named, excluded []string) ([]column, error)
 		name = strings.TrimSpace(name)
 		i := s.Index(name)
 		if i < 0 && s.PartitionIndex(name) < 0 { // a partition column is not there anyway
-			return nil, badColumn(name, "does not exist")
+			return nil, noColumn(s, name)
 		}
 		drop[i] = true
 	}
@@ -118,7 +118,7 @@ func namedColumns(s *table.Schema, named []string) ([]column, error) {
 			c.Column = bare(s.PartitionColumns[p])
 			c.NotNull = true // a partition always has a value
 		default:
-			return nil, badColumn(name, "does not exist")
+			return nil, noColumn(s, name)
 		}
 		if seen[c.Name] {
 			return nil, badColumn(name, "is named twice")
@@ -127,6 +127,10 @@ func namedColumns(s *table.Schema, named []string) ([]column, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+func noColumn(s *table.Schema, name string) error {
+	return badColumn(name, "does not exist; there are "+table.ListNames(s.Names()))
 }
 
 func badColumn(name, why string) error {

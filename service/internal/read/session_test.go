@@ -123,6 +123,9 @@ func TestColumnsOfASession(t *testing.T) {
 			if !apierr.Is(err, c.err) {
 				t.Errorf("%s: %v, want %v", c.row, err, c.err)
 			}
+			if strings.Contains(c.row, "unknown") && !strings.HasSuffix(apierr.From(err).Message(), "does not exist; there are "+strings.Join(f.info.Schema.Names(), ", ")) {
+				t.Errorf("%s: %v, want it to list the columns", c.row, err)
+			}
 			continue
 		}
 		if err != nil || names(s.Columns) != c.want {

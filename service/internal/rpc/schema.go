@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
-	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
@@ -126,8 +125,7 @@ func schemaOf(p *sluicev1.TableSchema, field string) (table.Schema, error) {
 }
 
 func unknownEnum(field string, n int32) error {
-	return apierr.New(apierr.BadArgument, "%s: this server does not know the value %d", field, n).
-		With("field", field).WithViolation(field, "unknown value")
+	return missing(field, fmt.Sprintf("this server does not know the value %d", n))
 }
 
 // stamp is a time in answers; the zero time is absent.

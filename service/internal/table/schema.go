@@ -37,6 +37,27 @@ func columnIndex(cols []Column, name string) int {
 	return -1
 }
 
+// ListNames writes names for a message: all of them, or the first fifty and how many more there are.
+func ListNames(names []string) string {
+	const most = 50
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// Names is the names of all data columns, then of the partition columns.
+func (s *Schema) Names() []string {
+	names := make([]string, 0, len(s.Columns)+len(s.PartitionColumns))
+	for _, c := range s.Columns {
+		names = append(names, c.Name)
+	}
+	for _, c := range s.PartitionColumns {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // Equal reports whether both schemas have the same columns: names without case, types, order, NOT NULL, and the same
 // primary key. Comments and defaults do not count.
 func (s *Schema) Equal(o *Schema) bool { return s.Diff(o) == "" }

@@ -243,7 +243,6 @@ func TestCreateRunChecksItsSettings(t *testing.T) {
 			"lease_ttl":              func(s *write.RunSpec) { s.LeaseTTL = time.Second },
 			"labels":                 func(s *write.RunSpec) { s.Labels = nil },
 			"outputs":                func(s *write.RunSpec) { s.Outputs = s.Outputs[:1] },
-			"outputs[0]":             func(s *write.RunSpec) { s.Outputs = []write.OutputSpec{output(t1, 3), output(t2, 0)} },
 			"outputs[0].slice_count": func(s *write.RunSpec) { s.Outputs = []write.OutputSpec{output(t1, 9501)} },
 			"outputs[1].table":       func(s *write.RunSpec) { s.Outputs = []write.OutputSpec{output(t1, 3), output(t1, 0)} },
 			"run_id":                 func(s *write.RunSpec) { s.ID = "-r" },

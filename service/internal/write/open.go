@@ -230,7 +230,7 @@ func (o *opening) findRun(ctx context.Context) (ended bool, err error) {
 		case !r.exists() && o.newRun != nil:
 			r.v = *o.newRun
 		case !r.exists():
-			return false, apierr.New(apierr.RunNotFound, "no run %q is known", o.key.run)
+			return false, apierr.New(apierr.RunNotFound, "no run %q is known: call CreateRun first", o.key.run)
 		case o.newRun != nil:
 			if err := sameSettings(*o.newRun, r.v); err != nil {
 				return false, err
@@ -352,7 +352,7 @@ func (o *opening) build(ctx context.Context, maybe bool) (Txn, error) {
 	}
 	if !run.exists() {
 		if o.newRun == nil {
-			return Txn{}, apierr.New(apierr.RunNotFound, "no run %q is known", o.key.run)
+			return Txn{}, apierr.New(apierr.RunNotFound, "no run %q is known: call CreateRun first", o.key.run)
 		}
 		run.v = *o.newRun
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,31 +125,66 @@ func validID(id string) bool {
 
 // sameSettings compares what callers choose.
 func sameSettings(want, have runRecord) error {
-	field := ""
-	switch {
-	case want.LeaseTTL != have.LeaseTTL:
-		field = "lease_ttl"
-	case want.RunTTL != have.RunTTL:
-		field = "run_ttl"
-	case !maps.Equal(want.Labels, have.Labels):
-		field = "labels"
-	case want.Implicit != have.Implicit:
-		field = "run_id"
-	case len(want.Outputs) != len(have.Outputs):
-		field = "outputs"
-	}
-	for i := 0; field == "" && i < len(want.Outputs); i++ {
-		at, ok := have.find(want.Outputs[i].Ref) // workers may list them in any order
-		if !ok || have.Outputs[at].SliceCount != want.Outputs[i].SliceCount || have.Outputs[at].Options != want.Outputs[i].Options {
-			field = fmt.Sprintf("outputs[%d]", i)
-		}
-	}
+	field, why := difference(want, have)
 	if field == "" {
 		return nil
 	}
-	return apierr.New(apierr.BadArgument, "run %q exists with other settings: %s differs", have.ID, field).
-		With("field", field).With("run_id", string(have.ID)).WithViolation(field, "differs from the run that exists")
+	return apierr.New(apierr.BadArgument, "run %q exists with other settings: %s %s", have.ID, field, why).
+		With("field", field).With("run_id", string(have.ID)).WithViolation(field, why)
 }
+
+// difference names the first field in which a run differs from what is wanted, and how; "" if there is none.
+func difference(want, have runRecord) (field, why string) {
+	switch {
+	case want.LeaseTTL != have.LeaseTTL:
+		return "lease_ttl", isNot(have.LeaseTTL, want.LeaseTTL)
+	case want.RunTTL != have.RunTTL:
+		return "run_ttl", isNot(have.RunTTL, want.RunTTL)
+	case !maps.Equal(want.Labels, have.Labels):
+		return "labels", "are others"
+	case want.Implicit != have.Implicit:
+		return "run_id", "belongs to a run of another kind: only one of the two was opened without CreateRun"
+	case len(want.Outputs) != len(have.Outputs):
+		return "outputs", fmt.Sprintf("are %d, not %d", len(have.Outputs), len(want.Outputs))
+	}
+	for i, o := range want.Outputs {
+		field = fmt.Sprintf("outputs[%d]", i)
+		at, ok := have.find(o.Ref) // workers may list them in any order
+		if !ok {
+			return field + ".table", "is not declared: " + o.Ref.Path()
+		}
+		there := have.Outputs[at]
+		a, b := there.Options, o.Options
+		switch {
+		case there.SliceCount != o.SliceCount:
+			return field + ".slice_count", isNot(there.SliceCount, o.SliceCount)
+		case a.Mode != b.Mode:
+			return field + ".options.mode", isNot(a.Mode.word(), b.Mode.word())
+		case a.Clear != b.Clear:
+			return field + ".options.clear", isNot(a.Clear.word(), b.Clear.word())
+		case a.Visibility != b.Visibility:
+			return field + ".options.visibility", isNot(a.Visibility.word(), b.Visibility.word())
+		case a.MissingPartition != b.MissingPartition:
+			return field + ".options.missing_partition", isNot(a.MissingPartition.word(), b.MissingPartition.word())
+		}
+	}
+	return "", ""
+}
+
+// The API's words for options, for messages; defaults are filled in before.
+func (m WriteMode) word() string        { return word(uint8(m), "REPLACE", "APPEND", "UPSERT") }
+func (c Clear) word() string            { return word(uint8(c), "AT_COMMIT", "AT_OPEN") }
+func (v Visibility) word() string       { return word(uint8(v), "RUN", "PER_SLICE") }
+func (m MissingPartition) word() string { return word(uint8(m), "CREATE", "FAIL") }
+
+func word(n uint8, words ...string) string {
+	if n == 0 || int(n) > len(words) {
+		return strconv.Itoa(int(n))
+	}
+	return words[n-1]
+}
+
+func isNot(have, want any) string { return fmt.Sprintf("is %v, not %v", have, want) }
 
 // GetRun reads a run. With wait > 0 it answers as soon as the run has ended, or when the time is up.
 func (e *Engine) GetRun(ctx context.Context, id RunID, wait time.Duration) (Run, error) {

@@ -399,10 +399,15 @@ func (w *Writer) checkSeal(rows *int64) error {
 	case rows == nil || *rows == int64(w.accepted):
 		return nil
 	case *rows > int64(w.accepted):
-		return w.offsetError(apierr.OffsetGap, RowOffset(*rows))
+		return w.sealError(apierr.OffsetGap, *rows)
 	default:
-		return w.offsetError(apierr.OffsetOverlap, RowOffset(*rows))
+		return w.sealError(apierr.OffsetOverlap, *rows)
 	}
+}
+
+// sealError refuses a seal of another number of rows than there are; mu is held.
+func (w *Writer) sealError(r apierr.Reason, rows int64) error {
+	return apierr.New(r, "the seal names %d rows, the slice has %d", rows, w.accepted).With("expected_offset", strconv.FormatInt(int64(w.accepted), 10))
 }
 
 func (w *Writer) seal(ctx context.Context) error {

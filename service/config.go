@@ -130,6 +130,9 @@ func (c Config) Validate() error {
 	if c.PutSlots < 1 {
 		errs = append(errs, fmt.Errorf("put slots: %d are too few", c.PutSlots))
 	}
+	if _, err := allowedOutputs(c.Outputs); err != nil {
+		errs = append(errs, err)
+	}
 	if err := c.backend().Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("maxcompute: %w", err))
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,23 +31,21 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-				return err
-			}
-			logger, err := newLogger(logLevel)
-			if err != nil {
-				return err
-			}
+			envErr := fromEnvironment(cmd.Flags(), os.LookupEnv)
+			logger, logErr := newLogger(logLevel)
 			cfg.Logger, cfg.Version, cfg.Revision = logger, version.Version, version.Revised()
 			cfg.MaxCompute.AccessKey = service.Secret(accessKey)
 			cfg.MaxCompute.STSToken = service.Secret(stsToken)
 			cfg.SigningKey = service.Secret(signingKey)
+			if err := errors.Join(envErr, logErr, cfg.Validate()); err != nil { // all faults at once
+				return err
+			}
 			server, err := service.New(cfg)
 			if err != nil {
 				return err
 			}
 			logger.InfoContext(cmd.Context(), "ready", slog.String("grpc", server.Addr()), slog.String("maxcompute", cfg.MaxCompute.Endpoint))
-			return server.Run(cmd.Context())
+			return run(cmd.Context(), server, cfg)
 		},
 	}
 	f := cmd.Flags()
@@ -71,20 +72,31 @@ func command() *cobra.Command {
 	return cmd
 }
 
-// fromEnvironment fills flags that were not given from SLUICE_NAME.
+// run serves until ctx ends. Beside it, it looks once whether MaxCompute is there.
+func run(ctx context.Context, server *service.Server, cfg service.Config) error {
+	looking, stop := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	tasks.Go(func() { warnOfSilence(looking, cfg.Logger, cfg.MaxCompute.Endpoint, cfg.MaxCompute.TunnelEndpoint) })
+	err := server.Run(ctx)
+	stop()
+	tasks.Wait()
+	return err
+}
+
+// fromEnvironment fills flags that were not given from SLUICE_NAME, and joins the errors of those that it could not.
 func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var failed error
+	var failed []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := lookup(name)
-		if !ok || f.Changed || failed != nil {
+		if !ok || f.Changed {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			failed = fmt.Errorf("environment variable %s: %w", name, err)
+			failed = append(failed, fmt.Errorf("environment variable %s: %w", name, err))
 		}
 	})
-	return failed
+	return errors.Join(failed...)
 }
 
 func newLogger(level string) (*slog.Logger, error) {

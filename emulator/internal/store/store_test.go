@@ -407,3 +407,35 @@ func TestDamagedSegmentIsReported(t *testing.T) {
 		}
 	}
 }
+
+// A session belongs to the table that was there when it began: what has its name later gets none of its rows.
+func TestUploadIntoATableCreatedAgain(t *testing.T) {
+	for _, overwrite := range []bool{false, true} {
+		dir := t.TempDir()
+		s := open(t, store.Options{Dir: dir})
+		old := create(t, s, "t", "id bigint", "")
+		u, err := s.CreateUpload(store.UploadRequest{Key: old.Key, Overwrite: overwrite})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PutBlock(u.ID, 0, 0, segment(t, s, old, ids(0, 2))); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DropTable(old.Key, false); err != nil {
+			t.Fatal(err)
+		}
+		again := create(t, s, "t", "id bigint", "")
+		publish(t, s, again, nil, store.PublishOptions{}, ids(50, 1))
+		for range 2 {
+			if _, err := s.CommitUpload(u.ID); !errors.Is(err, store.ErrNoSuchTable) {
+				t.Errorf("overwrite %v: CommitUpload = %v, want ErrNoSuchTable", overwrite, err)
+			}
+		}
+		if diff := cmp.Diff([]int64{50}, snapshotIDs(t, s, again.Key, nil)); diff != "" {
+			t.Errorf("overwrite %v: rows of the new table: %s", overwrite, diff)
+		}
+		if again, err = s.Table(again.Key); err != nil || again.Rows != 1 {
+			t.Errorf("overwrite %v: the new table counts %d rows, %v", overwrite, again.Rows, err)
+		}
+	}
+}

@@ -103,7 +103,11 @@ func (r *RecordReader) Next() (arrow.RecordBatch, types.Layout, error) {
 	return narrow, types.LayoutNanos, err
 }
 
-// record decodes one record, or the trailer (io.EOF).
+// record decodes one record, or the trailer (io.EOF). The wire type in a tag is
+// ignored, as protocol section 13 asks: the column's type alone says how long its
+// value is. No checksum covers those three bits, so a stream that differs in them
+// only is taken, and its rows are the same. So it is with a varint of more bytes
+// than it needs.
 func (r *RecordReader) record() error {
 	r.crc, r.total = r.crc[:0], 0
 	for first := true; ; first = false {

@@ -185,6 +185,28 @@ func TestBlockVersions(t *testing.T) {
 	}
 }
 
+// Only digits name a block and its version; the largest and the smallest of each do.
+func TestBlockNumbers(t *testing.T) {
+	e := start(t, nil)
+	e.create(t, "t", "id bigint", "")
+	id := e.session(t, table+"?uploads", "UploadID")
+	for _, q := range []string{
+		"blockid=%2B1", "blockid=-1", "blockid=-0", "blockid=20000", "blockid=4294967297", "blockid=", "blockid=1e3", "blockid=0x1", "blockid=1_0", "blockid=%201",
+		"blockid=1&block_version=-5", "blockid=1&block_version=-0", "blockid=1&block_version=%2B5", "blockid=1&block_version=9223372036854775808", "blockid=1&block_version=x",
+	} {
+		e.want(t, 400, "InvalidArgument", "PUT", table+"?"+q+"&uploadid="+id, idRecords(t, 1))
+	}
+	if got := e.blocks(t, id); len(got) != 0 {
+		t.Errorf("blocks %v of refused numbers", got)
+	}
+	for _, q := range []string{"blockid=0&block_version=0", "blockid=19999&block_version=9223372036854775807"} {
+		e.want(t, 200, "", "PUT", table+"?"+q+"&uploadid="+id, idRecords(t, 1))
+	}
+	if got := e.blocks(t, id); !slices.Equal(got, []int{0, 19999}) {
+		t.Errorf("blocks %v", got)
+	}
+}
+
 // A commit whose reply is lost is repeated and changes nothing.
 func TestCommitIsIdempotent(t *testing.T) {
 	e := start(t, nil)

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,15 +88,9 @@ func (h *Handler) sendUpload(w http.ResponseWriter, status int, u store.Upload) 
 }
 
 func (h *Handler) putBlock(w http.ResponseWriter, r *request) error {
-	block, err := strconv.Atoi(r.text("blockid"))
-	if err != nil || block < 0 || block > store.MaxBlockID {
-		return badRequest("blockid %q is not in 0..%d", r.text("blockid"), store.MaxBlockID)
-	}
-	version := int64(0)
-	if v := r.text("block_version"); v != "" {
-		if version, err = strconv.ParseInt(v, 10, 64); err != nil {
-			return badRequest("block_version %q is no number", v)
-		}
+	block, version, err := blockOf(r)
+	if err != nil {
+		return err
 	}
 	if h.opt.IgnoreBlockVersion {
 		version = 0
@@ -121,13 +116,35 @@ func (h *Handler) putBlock(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// blockOf reads which block a PUT names, and its version, 0 if it has none: digits
+// without a sign.
+func blockOf(r *request) (block int, version int64, err error) {
+	id, err := strconv.ParseUint(r.text("blockid"), 10, 32)
+	if err != nil || id > store.MaxBlockID {
+		return 0, 0, badRequest("blockid %q is not in 0..%d", r.text("blockid"), store.MaxBlockID)
+	}
+	v := r.text("block_version")
+	if v == "" {
+		return int(id), 0, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 63)
+	if err != nil {
+		return 0, 0, badRequest("block_version %q is not in 0..2^63-1", v)
+	}
+	return int(id), int64(n), nil
+}
+
 // receive reads a whole body into a durable segment for rows of t.
 func (h *Handler) receive(r *request, t store.Table, isArrow bool) (*store.Segment, error) {
 	enc, ok := wire.ParseEncoding(r.Header.Get("Content-Encoding"))
 	if !ok {
 		return nil, badRequest("unknown Content-Encoding %q", r.Header.Get("Content-Encoding"))
 	}
-	body, err := wire.NewDecompressor(enc, r.Body)
+	src := io.Reader(r.Body)
+	if enc != wire.Identity {
+		src = bufio.NewReader(src) // leaves to atEnd what a decoder does not take
+	}
+	body, err := wire.NewDecompressor(enc, src)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +159,7 @@ func (h *Handler) receive(r *request, t store.Table, isArrow bool) (*store.Segme
 	if err != nil {
 		return nil, err
 	}
-	if err := atEnd(r.Body); err != nil {
+	if err := atEnd(src); err != nil {
 		return nil, err
 	}
 	return seg.Finish()

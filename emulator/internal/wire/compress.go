@@ -38,7 +38,9 @@ func ParseEncoding(s string) (e Encoding, ok bool) {
 
 // NewDecompressor undoes e. Errors of damaged input come from Read (for deflate
 // from the first one) and wrap ErrMalformed; the input's own errors are kept.
-// Close frees the decoder, not src.
+// What follows the compressed data stays in src or is ErrMalformed, if src is an
+// io.ByteReader: of another, deflate may have read too much. Close frees the
+// decoder, not src.
 func NewDecompressor(e Encoding, src io.Reader) (io.ReadCloser, error) {
 	switch e {
 	case Identity:

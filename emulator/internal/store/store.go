@@ -14,7 +14,14 @@ import (
 )
 
 // formatVersion of the catalogue file; docs/formats/store.md. Frozen per version.
-const formatVersion = "1"
+const formatVersion = "2"
+
+// upgrades bring a catalogue from a version to the next one, each in the
+// transaction of Open that finds it. Version 2 only added buckets, which prepare
+// makes anyway.
+var upgrades = map[string]func(*bolt.Tx) (next string, err error){
+	"1": func(*bolt.Tx) (string, error) { return "2", nil },
+}
 
 var (
 	bucketMeta    = []byte("meta")
@@ -23,7 +30,15 @@ var (
 	bucketSegs    = []byte("segs")    // part id, sequence → segRecord
 	bucketUploads = []byte("uploads") // upload id → Upload
 	bucketBlocks  = []byte("blocks")  // upload id 0 block id → blockRecord
+	// Since version 2.
+	bucketResources     = []byte("resources")      // project 0 schema 0 name → resourceRecord
+	bucketResourceParts = []byte("resource_parts") // project 0 schema 0 name → partFile
 )
+
+// buckets are all of the catalogue's; prepare makes what is missing.
+var buckets = [][]byte{
+	bucketMeta, bucketTables, bucketParts, bucketSegs, bucketUploads, bucketBlocks, bucketResources, bucketResourceParts,
+}
 
 // DefaultUploadTTL is the life of upload sessions (the service's 24 h).
 const DefaultUploadTTL = 24 * time.Hour
@@ -112,21 +127,40 @@ func Open(opt Options) (*Store, error) {
 	return s, nil
 }
 
+// upgrade brings an older catalogue to formatVersion, marks a new one with it and
+// refuses every other.
+func upgrade(tx *bolt.Tx) error {
+	meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+	if err != nil {
+		return err
+	}
+	version := formatVersion
+	if v := meta.Get([]byte("version")); v != nil {
+		version = string(v)
+	}
+	for version != formatVersion {
+		step, ok := upgrades[version]
+		if !ok {
+			return fmt.Errorf("format version %q, this program knows up to %q", version, formatVersion)
+		}
+		if version, err = step(tx); err != nil {
+			return fmt.Errorf("upgrade to format version %q: %w", version, err)
+		}
+	}
+	return meta.Put([]byte("version"), []byte(version))
+}
+
 // prepare creates the buckets, checks the version, drops expired sessions and
 // removes orphaned files.
 func (s *Store) prepare() error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
-		for _, b := range [][]byte{bucketMeta, bucketTables, bucketParts, bucketSegs, bucketUploads, bucketBlocks} {
+		if err := upgrade(tx); err != nil {
+			return err
+		}
+		for _, b := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
 				return err
 			}
-		}
-		meta := tx.Bucket(bucketMeta)
-		switch v := meta.Get([]byte("version")); {
-		case v == nil:
-			return meta.Put([]byte("version"), []byte(formatVersion))
-		case string(v) != formatVersion:
-			return fmt.Errorf("format version %q, this program knows %q", v, formatVersion)
 		}
 		return nil
 	})

@@ -31,7 +31,7 @@ AGAINST  ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse 
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bin/sluice ## start everything, import real data by slices, kill a worker, export and compare
@@ -112,6 +112,8 @@ checklist: ## which rows of docs/semantics.md are proven; ROWS=TW,RS-01..20 rest
 .PHONY: model
 model: ## the small exhaustive models of the write path, in seconds
 	cd model && python3 check.py
+
+include conformance/clients/clients.mk
 
 .PHONY: clean
 clean: ## remove bin/ and out/

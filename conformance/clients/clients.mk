@@ -1,0 +1,31 @@
+# Official clients against the embedded endpoint. A suite is a target conformance-NAME: it obeys CUT (full or smoke), prints a last line
+# "NAME: N passed, N failed, N skipped", and fails itself when anything failed. README.md beside this file says what each suite does.
+
+SUITES := pyodps matrix
+CUT    ?= full
+PYTHON ?= python3.11
+VENV   := out/venv
+CLIENTS := conformance/clients
+
+.PHONY: conformance
+conformance: bin/sluice ## official clients against the embedded endpoint (Python 3.11, JDK 17, Maven); SUITES=pyodps picks
+	$(CLIENTS)/run full $(SUITES)
+
+.PHONY: conformance-smoke
+conformance-smoke: bin/sluice ## a small cut of it, below 4 minutes
+	$(CLIENTS)/run smoke $(SUITES)
+
+.PHONY: conformance-pyodps
+conformance-pyodps: bin/sluice $(VENV)/.ready
+	cd $(CLIENTS)/python && $(CURDIR)/$(VENV)/bin/python -m pytest -q -p no:cacheprovider $(if $(filter smoke,$(CUT)),-m smoke) $(ARGS)
+
+.PHONY: conformance-matrix
+conformance-matrix: bin/sluice $(VENV)/.ready
+	$(VENV)/bin/python $(CLIENTS)/matrix/run.py --cut $(CUT) $(ARGS)
+
+# The stamp is newer than the requirements when the environment is complete.
+$(VENV)/.ready: $(CLIENTS)/python/requirements.txt
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $<
+	touch $@

@@ -47,9 +47,15 @@ type Options struct {
 	Projects []string
 	// Discard checks uploaded rows and keeps none. For benchmarks.
 	Discard bool
-	// AccessID and AccessKey, if the id is not empty, are the only keys whose signatures
-	// are accepted. Otherwise no signature is looked at.
+	// AccessID and AccessKey are the first of Accounts, for those who need no other.
 	AccessID, AccessKey string
+	// Accounts by whose keys requests may be signed, temporary ones (STS) among them. All of
+	// them own and may do everything. If neither these nor an AccessID nor BearerTokens
+	// are given, no signature is looked at.
+	Accounts []Account
+	// BearerTokens let requests in without a signature, beside those that are issued to
+	// signed requests (POST /projects/P/authorization?sign_bearer_token).
+	BearerTokens []BearerToken
 	// IgnoreBlockVersion lets a block that is uploaded later replace an earlier one
 	// whatever their versions say, as a deployment without block_version does.
 	IgnoreBlockVersion bool
@@ -61,6 +67,12 @@ type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
+
+// Account is a pair of keys, with a token and an end if they are temporary.
+type Account = auth.Account
+
+// BearerToken lets a request in without a signature.
+type BearerToken = auth.Bearer
 
 // Action is what Options.Intercept does to a request; the zero value lets it pass.
 type Action = faults.Action
@@ -106,6 +118,9 @@ func New(opt Options) (_ *Server, err error) {
 	if s.opt.Listen == "" {
 		s.opt.Listen = "127.0.0.1:0"
 	}
+	if s.verifier, err = newVerifier(s.opt); err != nil {
+		return nil, err
+	}
 	s.base, s.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -150,13 +165,10 @@ func (s *Server) openStore() error {
 
 // wire puts the handlers together.
 func (s *Server) wire() {
-	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects})
+	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, IssueToken: s.issueToken})
 	s.tunnel = tunnel.New(tunnel.Options{
 		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
 	})
-	if s.opt.AccessID != "" {
-		s.verifier = &auth.Verifier{AccessID: s.opt.AccessID, AccessKey: s.opt.AccessKey, Mounts: []string{mount}, Now: s.opt.Now}
-	}
 	s.handler = faults.Wrap(http.HandlerFunc(s.dispatch), s.opt.Intercept)
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),

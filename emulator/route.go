@@ -88,10 +88,12 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 		refuse = writeTunnelError
 	}
 	if s.verifier != nil {
-		if err := s.verifier.Check(r); err != nil {
+		id, err := s.verifier.Check(r)
+		if err != nil {
 			refuse(w, r, restError(err))
 			return
 		}
+		r = r.WithContext(auth.WithIdentity(r.Context(), id))
 	}
 	if project := projectOf(path); project != "" && !s.exists(project) {
 		refuse(w, r, &rest.Error{Status: http.StatusNotFound, Code: "NoSuchProject", Message: "ODPS-0420111:project not found - " + project})
@@ -106,14 +108,6 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.rest.ServeHTTP(w, &inner)
-}
-
-// restError gives an error of package auth the type that the answers are made from.
-func restError(err error) error {
-	if e, ok := errors.AsType[*auth.Error](err); ok {
-		return &rest.Error{Status: e.Status, Code: e.Code, Message: e.Message}
-	}
-	return err
 }
 
 func (s *Server) exists(project string) bool {

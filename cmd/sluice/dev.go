@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -119,7 +120,8 @@ func newLogger(verbose bool) *slog.Logger {
 
 type emulatorFlags struct {
 	listen, data, store, projects string
-	open, verbose                 bool
+	accounts, tokens              []string
+	anonymous, verbose            bool
 }
 
 func newEmulator() *cobra.Command {
@@ -135,7 +137,9 @@ func newEmulator() *cobra.Command {
 	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables; empty: a temporary one")
 	cmd.Flags().StringVar(&f.store, "store", "keep", "keep or discard uploaded rows")
 	cmd.Flags().StringVar(&f.projects, "projects", "", "names of the projects, with commas; empty: every name is one")
-	cmd.Flags().BoolVar(&f.open, "open", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
+	cmd.Flags().BoolVar(&f.anonymous, "anonymous", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
+	cmd.Flags().StringArrayVar(&f.accounts, "account", nil, "further keys, ID:KEY, or temporary ones, ID:KEY:TOKEN or ID:KEY:TOKEN:END with an RFC 3339 time; may be repeated")
+	cmd.Flags().StringArrayVar(&f.tokens, "bearer-token", nil, "a token that needs no signature, TOKEN or TOKEN@END; may be repeated")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every request")
 	return cmd
 }
@@ -152,8 +156,8 @@ func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
 	if f.projects != "" {
 		options.Projects = strings.Split(f.projects, ",")
 	}
-	if !f.open {
-		options.AccessID, options.AccessKey = localAccessID, localAccessKey
+	if err := f.credentials(&options); err != nil {
+		return usageError{err}
 	}
 	endpoint, err := emulator.New(options)
 	if err != nil {
@@ -164,4 +168,46 @@ func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
 		return errors.Join(err, endpoint.Close())
 	}
 	return endpoint.Serve(ctx)
+}
+
+// credentials reads who may send requests.
+func (f *emulatorFlags) credentials(options *emulator.Options) error {
+	if f.anonymous {
+		if len(f.accounts)+len(f.tokens) > 0 {
+			return errors.New("--anonymous checks nothing: --account and --bearer-token have no meaning beside it")
+		}
+		return nil
+	}
+	options.AccessID, options.AccessKey = localAccessID, localAccessKey
+	for _, text := range f.accounts {
+		parts := strings.SplitN(text, ":", 4)
+		if len(parts) < 2 { // the text holds secrets: it is not shown
+			return errors.New("--account is ID:KEY, ID:KEY:TOKEN or ID:KEY:TOKEN:END")
+		}
+		account := emulator.Account{AccessID: parts[0], AccessKey: parts[1]}
+		if len(parts) > 2 {
+			account.Token = parts[2]
+		}
+		if len(parts) > 3 {
+			end, err := time.Parse(time.RFC3339, parts[3])
+			if err != nil {
+				return fmt.Errorf("--account %s: the end is no RFC 3339 time: %w", account.AccessID, err)
+			}
+			account.Expires = end
+		}
+		options.Accounts = append(options.Accounts, account)
+	}
+	for _, text := range f.tokens {
+		token, until, timed := strings.Cut(text, "@")
+		bearer := emulator.BearerToken{Token: token}
+		if timed {
+			end, err := time.Parse(time.RFC3339, until)
+			if err != nil {
+				return fmt.Errorf("--bearer-token: the end is no RFC 3339 time: %w", err)
+			}
+			bearer.Expires = end
+		}
+		options.BearerTokens = append(options.BearerTokens, bearer)
+	}
+	return nil
 }

@@ -1,29 +1,31 @@
-// Package auth checks the signatures of MaxCompute requests.
+// Package auth checks who sent a MaxCompute request.
 //
 // Clients sign a canonical text of the request (method, three headers, all x-odps-
 // headers, path, parameters) with HMAC-SHA1. Version 2 uses the access key itself,
 // version 4 a key derived from it, the date and the region:
 //
-//	V2  Authorization: ODPS <id>:<signature>
-//	V4  Authorization: ODPS <id>/<yyyymmdd>/<region>/odps/<corporation>_v4_request:<signature>
+//	V2      Authorization: ODPS <id>:<signature>
+//	V4      Authorization: ODPS <id>/<yyyymmdd>/<region>/odps/<corporation>_v4_request:<signature>
+//	STS     one of the above, and authorization-sts-token: <token>
+//	bearer  x-odps-bearer-token: <token>, and no Authorization
+//	app     one of the above but bearer, and application-authentication (or
+//	        sts-authentication and sts-token): a second signature, over Authorization
 //
 // The path is signed relative to the endpoint that the client was given, which the server
 // does not know: a signature may be over the full path or over the path without its mount
 // prefix. Clients also disagree about how often a query is unescaped. The Verifier
 // accepts every form that a known client signs.
 //
-// The package knows one pair of keys and no permissions: whoever signs may do everything.
+// Main types: [Verifier]; [Account], a pair of keys; [Identity], who a request is from.
+// The package knows no permissions: whoever is let in may do everything.
 package auth
 
 import (
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // The protocol's signatures are HMAC-SHA1.
-	"crypto/sha256"
-	"encoding/base64"
+	"crypto/subtle"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +33,15 @@ import (
 // DefaultMaxSkew is how far a request's Date may lie from the server's clock, the 15
 // minutes that the cloud's services allow.
 const DefaultMaxSkew = 15 * time.Minute
+
+// Codes of refusals, as clients map them to their error classes.
+const (
+	codeRequired = "AuthorizationRequired"
+	codeRefused  = "Unauthorized"
+	codeMismatch = "SignatureNotMatch"
+	codeSkewed   = "RequestTimeTooSkewed"
+	codeExpired  = "AuthenticationRequestExpired"
+)
 
 // Error is a request that is refused. Status and Code go to the client as they are.
 type Error struct {
@@ -41,10 +52,48 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// Verifier checks requests against one pair of keys. Safe for concurrent use.
+func refuse(format string, args ...any) *Error {
+	return &Error{http.StatusUnauthorized, codeRefused, fmt.Sprintf(format, args...)}
+}
+
+func expired(what string, at time.Time) *Error {
+	return &Error{http.StatusForbidden, codeExpired, what + " expired at " + at.UTC().Format(time.RFC3339)}
+}
+
+// Account is a pair of keys that requests may be signed with.
+type Account struct {
+	AccessID, AccessKey string
+	// Token makes the keys temporary ones (STS): every request signed with them must carry
+	// it. Empty: the keys stand alone.
+	Token string
+	// Expires is when the account ends; zero: never.
+	Expires time.Time
+}
+
+func (a *Account) over(now time.Time) bool { return !a.Expires.IsZero() && !now.Before(a.Expires) }
+
+// Bearer is a token that lets a request in without a signature.
+type Bearer struct {
+	Token string
+	// Expires is when the token ends; zero: never.
+	Expires time.Time
+}
+
+// Identity is who a request is from: the access id whose keys signed it, or in whose name
+// its bearer token was made; empty for a configured token.
+type Identity struct {
+	AccessID string
+	Bearer   bool // let in by a token, not by a signature
+}
+
+// Verifier checks requests against accounts and tokens. Safe for concurrent use once its
+// fields are set.
 type Verifier struct {
-	AccessID  string
-	AccessKey string
+	// Accounts by whose keys requests may be signed; of several with one id the first whose
+	// STS token fits counts.
+	Accounts []Account
+	// Bearers are accepted beside the tokens that Issue makes.
+	Bearers []Bearer
 	// Mounts are the path prefixes at which the server offers its routes, "/api" for
 	// example; a client's endpoint may or may not include one.
 	Mounts []string
@@ -54,117 +103,133 @@ type Verifier struct {
 	MaxSkew time.Duration
 }
 
-// credential is a parsed Authorization header.
-type credential struct {
-	accessID    string
-	signature   []byte
-	v4          bool
-	date        string // yyyymmdd
-	region      string
-	corporation string
-}
-
-// Check returns nil for a request signed with the verifier's keys, else an *Error.
-func (v *Verifier) Check(r *http.Request) error {
+// Check says who sent a request, or why it is refused: then the error is an *Error.
+func (v *Verifier) Check(r *http.Request) (Identity, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return &Error{http.StatusUnauthorized, "AuthorizationRequired", "the request carries no Authorization header"}
+		if token := r.Header.Get("x-odps-bearer-token"); token != "" {
+			return v.checkBearer(token)
+		}
+		return Identity{}, &Error{http.StatusUnauthorized, codeRequired, "the request carries neither an Authorization nor a bearer token"}
 	}
+	if err := v.checkSignature(r, header); err != nil {
+		return Identity{}, err
+	}
+	if err := v.checkApplication(r, header); err != nil {
+		return Identity{}, err
+	}
+	c, err := parse(header)
+	return Identity{AccessID: c.accessID}, err
+}
+
+func (v *Verifier) checkSignature(r *http.Request, header string) error {
 	c, err := parse(header)
 	if err != nil {
 		return err
 	}
-	if c.accessID != v.AccessID {
-		return &Error{http.StatusUnauthorized, "Unauthorized", "the access id " + c.accessID + " is not known here"}
+	account, err := v.account(c.accessID, r.Header.Get("authorization-sts-token"), "authorization-sts-token")
+	if err != nil {
+		return err
 	}
 	date, err := v.checkDate(r.Header.Get("Date"))
 	if err != nil {
 		return err
 	}
-	key := []byte(v.AccessKey)
+	key := []byte(account.AccessKey)
 	if c.v4 {
-		if key, err = v.derive(c, date); err != nil {
+		if key, err = c.derive(account.AccessKey, date); err != nil {
 			return err
 		}
 	}
-	for _, text := range v.candidates(r) {
+	for _, text := range candidates(r, v.Mounts) {
 		if hmac.Equal(c.signature, sum(key, text)) {
 			return nil
 		}
 	}
-	return &Error{http.StatusUnauthorized, "SignatureNotMatch", "the signature does not match the request and the access key"}
+	return &Error{http.StatusUnauthorized, codeMismatch, "the signature does not match the request and the access key"}
 }
 
-// parse reads an Authorization header of either version.
-func parse(header string) (credential, error) {
-	malformed := func(why string) (credential, error) {
-		return credential{}, &Error{http.StatusUnauthorized, "Unauthorized", "the Authorization header is malformed: " + why}
+// account finds the keys of an id. token is the STS token that came in a header.
+func (v *Verifier) account(id, token, header string) (*Account, error) {
+	var found *Account
+	for i := range v.Accounts {
+		a := &v.Accounts[i]
+		if a.AccessID != id {
+			continue
+		}
+		if found == nil || sameText(a.Token, token) && !sameText(found.Token, token) {
+			found = a
+		}
 	}
-	rest, ok := strings.CutPrefix(header, "ODPS ")
-	if !ok {
-		return malformed("the scheme is not ODPS")
+	switch {
+	case found == nil:
+		return nil, refuse("the access id %s is not known here", id)
+	case found.Token != "" && token == "":
+		return nil, refuse("the access id %s is a temporary one: the request lacks the header %s", id, header)
+	case !sameText(found.Token, token):
+		return nil, refuse("the token in the header %s is not that of the access id %s", header, id)
+	case found.over(v.Now()):
+		return nil, expired("the access id "+id, found.Expires)
 	}
-	colon := strings.LastIndexByte(rest, ':')
-	if colon <= 0 {
-		return malformed("it holds no signature")
+	return found, nil
+}
+
+// checkApplication checks the second signature of an application, if there is one.
+func (v *Verifier) checkApplication(r *http.Request, signed string) error {
+	for _, h := range []struct{ signature, token string }{
+		{"application-authentication", ""}, {"sts-authentication", "sts-token"},
+	} {
+		text := r.Header.Get(h.signature)
+		if text == "" {
+			continue
+		}
+		fields := map[string]string{}
+		for _, pair := range strings.Split(text, ",") {
+			name, value, _ := strings.Cut(pair, ":")
+			fields[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+		if method := fields["signature_method"]; method != "hmac-sha1" {
+			return refuse("the header %s names the method %q, hmac-sha1 is known", h.signature, method)
+		}
+		token := ""
+		if h.token != "" {
+			token = r.Header.Get(h.token)
+		}
+		account, err := v.account(fields["access_id"], token, h.token)
+		if err != nil {
+			return err
+		}
+		if !sameText(fields["signature"], encode(sum([]byte(account.AccessKey), signed))) {
+			return &Error{http.StatusUnauthorized, codeMismatch, "the signature in the header " + h.signature + " does not match"}
+		}
 	}
-	signature, err := base64.StdEncoding.DecodeString(rest[colon+1:])
-	if err != nil {
-		return malformed("the signature is not base64")
-	}
-	c := credential{accessID: rest[:colon], signature: signature}
-	parts := strings.Split(c.accessID, "/")
-	if len(parts) == 1 {
-		return c, nil
-	}
-	if len(parts) != 5 || parts[3] != "odps" {
-		return malformed("the credential is not id/date/region/odps/request")
-	}
-	corporation, ok := strings.CutSuffix(parts[4], "_v4_request")
-	if !ok || corporation == "" {
-		return malformed("the credential does not end in _v4_request")
-	}
-	c.accessID, c.date, c.region = parts[0], parts[1], parts[2]
-	c.v4, c.corporation = true, corporation
-	return c, nil
+	return nil
 }
 
 // checkDate reads the Date header and compares it with the clock.
 func (v *Verifier) checkDate(header string) (time.Time, error) {
 	if header == "" {
-		return time.Time{}, &Error{http.StatusUnauthorized, "Unauthorized", "the request carries no Date header"}
+		return time.Time{}, refuse("the request carries no Date header")
 	}
 	date, err := http.ParseTime(header)
 	if err != nil {
-		return time.Time{}, &Error{http.StatusUnauthorized, "Unauthorized", fmt.Sprintf("the Date header %q is no date", header)}
+		return time.Time{}, refuse("the Date header %q is no date", header)
 	}
 	allowed := v.MaxSkew
 	if allowed == 0 {
 		allowed = DefaultMaxSkew
 	}
-	if skew := v.Now().Sub(date).Abs(); skew > allowed {
+	now := v.Now()
+	if skew := now.Sub(date).Abs(); skew > allowed {
+		// One client reads the three values out of the message: pairs with commas between.
+		const form = "2006-01-02T15:04:05.000Z"
 		return time.Time{}, &Error{
-			http.StatusForbidden, "RequestTimeTooSkewed",
-			fmt.Sprintf("the Date header is %s away from the server's clock, %s is allowed", skew.Round(time.Second), allowed),
+			http.StatusForbidden, codeSkewed,
+			fmt.Sprintf("max_interval_date:%d,expire_date:%s,now_date:%s,reason:the Date header is %s away from the server's clock and %s is allowed",
+				allowed.Milliseconds(), date.Add(allowed).UTC().Format(form), now.UTC().Format(form), skew.Round(time.Second), allowed),
 		}
 	}
 	return date, nil
-}
-
-// derive computes the signing key of version 4. The credential's day may differ from the
-// Date header's by one, at midnight.
-func (v *Verifier) derive(c credential, date time.Time) ([]byte, error) {
-	day, err := time.Parse("20060102", c.date)
-	if err != nil || day.Sub(date).Abs() > 48*time.Hour {
-		return nil, &Error{http.StatusForbidden, "RequestTimeTooSkewed", "the day " + c.date + " of the credential is not the day of the Date header"}
-	}
-	key := []byte(c.corporation + "_v4" + v.AccessKey)
-	for _, step := range []string{c.date, c.region, "odps", c.corporation + "_v4_request"} {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte(step))
-		key = mac.Sum(nil)
-	}
-	return key, nil
 }
 
 func sum(key []byte, text string) []byte {
@@ -173,105 +238,5 @@ func sum(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// candidates are the texts that a client may have signed for r.
-func (v *Verifier) candidates(r *http.Request) []string {
-	paths := []string{r.URL.Path}
-	for _, mount := range v.Mounts {
-		if rest, ok := strings.CutPrefix(r.URL.Path, mount); ok && mount != "" {
-			paths = append(paths, rest)
-		}
-	}
-	if spaced := strings.ReplaceAll(r.URL.Path, "+", " "); spaced != r.URL.Path {
-		for _, p := range slices.Clone(paths) { // one client form-decodes the path
-			paths = append(paths, strings.ReplaceAll(p, "+", " "))
-		}
-	}
-	var out []string
-	for _, query := range queries(r.URL.RawQuery) {
-		head := signedHead(r, query)
-		for _, path := range paths {
-			out = append(out, head+path+query.text)
-		}
-	}
-	return out
-}
-
-// signedQuery is one reading of a query: its canonical text, and the parameters that are
-// signed among the headers too.
-type signedQuery struct {
-	text   string
-	values url.Values
-}
-
-// queries returns the readings of a raw query: decoded once, first or last of repeated
-// keys, and decoded twice as one client does.
-func queries(raw string) []signedQuery {
-	// Malformed pairs are dropped here as the routes drop them.
-	once, _ := url.ParseQuery(raw)
-	out := []signedQuery{canonicalQuery(once, first), canonicalQuery(once, last)}
-	if strings.ContainsAny(raw, "%+") {
-		if unescaped, err := url.PathUnescape(raw); err == nil {
-			twice, _ := url.ParseQuery(unescaped)
-			out = append(out, canonicalQuery(twice, last))
-		}
-	}
-	return slices.CompactFunc(out, func(a, b signedQuery) bool { return a.text == b.text })
-}
-
-func first(values []string) string { return values[0] }
-
-func last(values []string) string { return values[len(values)-1] }
-
-func canonicalQuery(values url.Values, pick func([]string) string) signedQuery {
-	keys := make([]string, 0, len(values))
-	for key := range values {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	var text strings.Builder
-	for i, key := range keys {
-		if i == 0 {
-			text.WriteByte('?')
-		} else {
-			text.WriteByte('&')
-		}
-		text.WriteString(key)
-		if value := pick(values[key]); value != "" {
-			text.WriteByte('=')
-			text.WriteString(value)
-		}
-	}
-	return signedQuery{text: text.String(), values: values}
-}
-
-// signedHead is the canonical text before the path.
-func signedHead(r *http.Request, query signedQuery) string {
-	signed := map[string]string{}
-	for key, values := range r.Header {
-		if lower := strings.ToLower(key); strings.HasPrefix(lower, "x-odps-") {
-			signed[lower] = strings.Join(values, ",")
-		}
-	}
-	for key, values := range query.values {
-		if strings.HasPrefix(key, "x-odps-") {
-			signed[key] = last(values)
-		}
-	}
-	keys := make([]string, 0, len(signed))
-	for key := range signed {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	var head strings.Builder
-	for _, line := range []string{r.Method, r.Header.Get("Content-MD5"), r.Header.Get("Content-Type"), r.Header.Get("Date")} {
-		head.WriteString(line)
-		head.WriteByte('\n')
-	}
-	for _, key := range keys {
-		head.WriteString(key)
-		head.WriteByte(':')
-		head.WriteString(signed[key])
-		head.WriteByte('\n')
-	}
-	return head.String()
-}
+// sameText compares secrets in a time that tells nothing but their length.
+func sameText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -14,7 +14,7 @@ import (
 var goldenDate = time.Date(2026, 11, 20, 17, 52, 49, 0, time.UTC)
 
 func verifier(now time.Time) *Verifier {
-	return &Verifier{AccessID: "ak", AccessKey: "sk", Mounts: []string{"/api"}, Now: func() time.Time { return now }}
+	return &Verifier{Accounts: []Account{{AccessID: "ak", AccessKey: "sk"}}, Mounts: []string{"/api"}, Now: func() time.Time { return now }}
 }
 
 func request(method, target string, headers ...string) *http.Request {
@@ -42,6 +42,18 @@ func block() *http.Request {
 		"Authorization", "ODPS ak:HwX+4d5hGFTW/+SXswOycaV7Gyg=")
 }
 
+func otherMethod(r *http.Request) *http.Request {
+	r.Method = "DELETE"
+	return r
+}
+
+func otherHeader(r *http.Request) *http.Request {
+	r.Header.Set("x-odps-user-agent", "another")
+	return r
+}
+
+const goldenHeader = "Fri, 20 Nov 2026 17:52:49 GMT"
+
 const lookupSignature = "txzAzf0pj3SwqlCpCipUiz9ijiE="
 
 func TestCheck_accepts_golden_signatures(t *testing.T) {
@@ -50,7 +62,7 @@ func TestCheck_accepts_golden_signatures(t *testing.T) {
 		"endpoint at the root":    lookup("/projects/p1/tunnel?service&curr_project=p1", lookupSignature),
 		"block put":               block(),
 	} {
-		if err := verifier(goldenDate).Check(r); err != nil {
+		if _, err := verifier(goldenDate).Check(r); err != nil {
 			t.Errorf("%s: Check = %v, want nil", name, err)
 		}
 	}
@@ -85,12 +97,23 @@ func TestCheck_refuses(t *testing.T) {
 		"signature no base64": {with("ODPS ak:***"), goldenDate, 401, "Unauthorized"},
 		"credential of three": {with("ODPS ak/20261120/r:" + lookupSignature), goldenDate, 401, "Unauthorized"},
 		"v4 of another day":   {with("ODPS ak/20261101/r/odps/aliyun_v4_request:" + lookupSignature), goldenDate, 403, "RequestTimeTooSkewed"},
+		"v4 without region":   {with("ODPS ak/20261120//odps/aliyun_v4_request:" + lookupSignature), goldenDate, 401, "Unauthorized"},
+		"v4 odd region":       {with("ODPS ak/20261120/a b/odps/aliyun_v4_request:" + lookupSignature), goldenDate, 401, "Unauthorized"},
+		"v4 no day":           {with("ODPS ak/20261340/r/odps/aliyun_v4_request:" + lookupSignature), goldenDate, 401, "Unauthorized"},
+		"v4 of another form":  {with("ODPS ak/20261120/r/odps/aliyun_v5_request:" + lookupSignature), goldenDate, 401, "Unauthorized"},
+		"date is no date":     {request("GET", target, "Date", "yesterday", "Authorization", "ODPS ak:"+lookupSignature), goldenDate, 401, "Unauthorized"},
+		"another method":      {otherMethod(lookup(target, lookupSignature)), goldenDate, 401, "SignatureNotMatch"},
+		"another header":      {otherHeader(lookup(target, lookupSignature)), goldenDate, 401, "SignatureNotMatch"},
+		"one header more":     {request("GET", target, "Date", goldenHeader, "x-odps-user-agent", "odps-go-sdk/0.4.x Go/1.26.8 (linux; amd64)", "x-odps-x", "1", "Authorization", "ODPS ak:"+lookupSignature), goldenDate, 401, "SignatureNotMatch"},
+		"another body sum":    {request("GET", target, "Content-MD5", "00", "Date", goldenHeader, "x-odps-user-agent", "odps-go-sdk/0.4.x Go/1.26.8 (linux; amd64)", "Authorization", "ODPS ak:"+lookupSignature), goldenDate, 401, "SignatureNotMatch"},
+		"parameter changed":   {lookup("/api/projects/p1/tunnel?curr_project=p2&service=", lookupSignature), goldenDate, 401, "SignatureNotMatch"},
+		"parameter gone":      {lookup("/api/projects/p1/tunnel?service=", lookupSignature), goldenDate, 401, "SignatureNotMatch"},
 		"date too old":        {lookup(target, lookupSignature), goldenDate.Add(16 * time.Minute), 403, "RequestTimeTooSkewed"},
 		"date too new":        {lookup(target, lookupSignature), goldenDate.Add(-16 * time.Minute), 403, "RequestTimeTooSkewed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := verifier(tt.now).Check(tt.request)
+			_, err := verifier(tt.now).Check(tt.request)
 			var e *Error
 			if !errors.As(err, &e) || e.Status != tt.status || e.Code != tt.code {
 				t.Errorf("Check = %v, want %d %s", err, tt.status, tt.code)
@@ -113,10 +136,10 @@ func TestCheck_agrees_with_the_go_sdk(t *testing.T) {
 		return r
 	}
 	for name, region := range map[string][]string{"v2": nil, "v4": {"cn-shanghai"}} {
-		if err := verifier(now).Check(sign("sk", region...)); err != nil {
+		if _, err := verifier(now).Check(sign("sk", region...)); err != nil {
 			t.Errorf("%s: Check = %v, want nil", name, err)
 		}
-		err := verifier(now).Check(sign("other", region...))
+		_, err := verifier(now).Check(sign("other", region...))
 		if err == nil || !strings.Contains(err.Error(), "SignatureNotMatch") {
 			t.Errorf("%s with a wrong key: Check = %v, want SignatureNotMatch", name, err)
 		}

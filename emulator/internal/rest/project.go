@@ -94,15 +94,6 @@ func (s *Service) tenant(w http.ResponseWriter) error {
 	return nil
 }
 
-// authorization gives out the token that clients put into log view addresses.
-func (s *Service) authorization(w http.ResponseWriter) error {
-	writeXML(w, http.StatusOK, struct {
-		XMLName xml.Name `xml:"Authorization"`
-		Result  string
-	}{Result: "none"})
-	return nil
-}
-
 type schemaXML struct {
 	XMLName          xml.Name `xml:"Schema"`
 	Name             string

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,7 +12,10 @@ import (
 )
 
 // owner is the name under which everything belongs to somebody.
-const owner = "ALIYUN$local"
+const (
+	owner   = "ALIYUN$local"
+	ownerID = "1"
+)
 
 // defaultPage is the number of entries of a list without maxitems.
 const defaultPage = 1000
@@ -22,6 +26,7 @@ type Service struct {
 	instances *Instances
 	now       func() time.Time
 	projects  []string
+	issue     func(ctx context.Context, until time.Time) (string, error)
 	started   time.Time
 }
 
@@ -32,11 +37,13 @@ type Options struct {
 	Now       func() time.Time
 	// Projects are listed by GET /projects. Which projects exist is not decided here.
 	Projects []string
+	// IssueToken makes a bearer token for the sender of the request of ctx.
+	IssueToken func(ctx context.Context, until time.Time) (string, error)
 }
 
 // New returns the handler.
 func New(opt Options) *Service {
-	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, started: opt.Now()}
+	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, issue: opt.IssueToken, started: opt.Now()}
 }
 
 // ServeHTTP answers one request. The path must not carry the mount prefix any more.
@@ -90,7 +97,7 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 		_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
 		return err
 	case "authorization":
-		return s.authorization(w)
+		return s.authorization(w, r)
 	case "schemas":
 		return s.schemas(w, r)
 	case "tables":

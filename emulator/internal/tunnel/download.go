@@ -144,16 +144,16 @@ func (r *request) selection(cols, parts []store.Column, rows int64) (s selection
 	}
 	s.start = min(s.start, rows)
 	s.count = min(s.count, rows-s.start)
-	if strings.HasPrefix(clientName(r.Request), "odps-go-sdk") {
+	if name := clientName(r.Request); strings.HasPrefix(name, "odps-go-sdk") || strings.HasPrefix(name, "JavaSDK") {
 		s.layout = types.LayoutDayTime
 	}
 	s.columns, err = pickColumns(r.text("columns"), cols, parts, s.arrow)
 	return s, err
 }
 
-// clientName is how the client calls itself. It matters for one thing: the Go SDK
-// knows INTERVAL_DAY_TIME only as interval[day_time], the others only as a struct,
-// and the format names no type (protocol section 14).
+// clientName is how the client calls itself. It matters for one thing: the Go and
+// Java SDKs know INTERVAL_DAY_TIME only as interval[day_time], PyODPS only as a
+// struct, and the format names no type (protocol section 14).
 func clientName(r *http.Request) string {
 	if ua := r.Header.Get("x-odps-user-agent"); ua != "" {
 		return ua

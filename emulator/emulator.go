@@ -26,7 +26,7 @@ const (
 	readHeaderTimeout = 30 * time.Second
 	// shutdownGrace is how long Close lets running requests end by themselves.
 	shutdownGrace = 3 * time.Second
-	// expiryInterval is how often sessions past their life are dropped.
+	// expiryInterval is how often sessions and parts past their life are dropped.
 	expiryInterval = 10 * time.Minute
 )
 
@@ -209,7 +209,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return errors.Join(err, s.Close())
 }
 
-// expire drops old sessions now and then.
+// expire drops old sessions and parts now and then.
 func (s *Server) expire() {
 	tick := time.NewTicker(expiryInterval)
 	defer tick.Stop()
@@ -220,6 +220,9 @@ func (s *Server) expire() {
 		case <-tick.C:
 			if n, err := s.store.ExpireUploads(); err != nil || n > 0 {
 				s.log.LogAttrs(s.base, slog.LevelInfo, "expired upload sessions", slog.Int("sessions", n), slog.Any("err", err))
+			}
+			if n, err := s.store.ExpireParts(); err != nil || n > 0 {
+				s.log.LogAttrs(s.base, slog.LevelInfo, "expired parts of resources", slog.Int("parts", n), slog.Any("err", err))
 			}
 		}
 	}

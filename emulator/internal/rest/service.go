@@ -102,6 +102,8 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 		return s.schemas(w, r)
 	case "tables":
 		return s.tables(w, r)
+	case "resources":
+		return s.resources(w, r)
 	case "instances":
 		return s.instanceRoutes(w, r)
 	default:

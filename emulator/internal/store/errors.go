@@ -13,6 +13,14 @@ var (
 	ErrNoSuchUpload       = errors.New("session not found")
 	ErrUploadState        = errors.New("wrong session state")
 	ErrOverwriteForbidden = errors.New("overwrite is not allowed on transactional tables")
+	ErrNoSuchResource     = errors.New("resource not found")
+	ErrResourceExists     = errors.New("resource already exists")
+	ErrInvalidResource    = errors.New("invalid resource definition")
+	ErrNoSuchPart         = errors.New("part of a resource not found")
+	// ErrBadContent marks bytes of a resource that are not those announced.
+	ErrBadContent = errors.New("content differs from its checksum or size")
+	// ErrTooLarge marks a resource beyond the limit.
+	ErrTooLarge = errors.New("resource is too large")
 	// ErrBadData marks rows that do not fit the table or a damaged byte stream.
 	ErrBadData = errors.New("bad data")
 	// ErrStorage marks a failed write of the disk below (full, for instance): the

@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 )
 
-// FS is the folder the segment files live in: the seam where tests put a full
+// FS is a folder of data files, segments or contents of resources: the seam where tests put a full
 // disk. Names are plain file names. Safe for concurrent use.
 type FS interface {
 	// Create makes a new file; an existing name is an error.
 	Create(name string) (File, error)
 	// Map returns a file's bytes for reading, valid until release is called.
 	Map(name string) (data []byte, release func() error, err error)
+	// Open opens a file for reading; it stays readable when it is unlinked.
+	Open(name string) (ReadFile, error)
 	// Remove unlinks a file; mapped bytes stay readable.
 	Remove(name string) error
 	// List returns all file names.
@@ -24,7 +26,7 @@ type FS interface {
 	Sync() error
 }
 
-// File is a segment being written, by one goroutine.
+// File is a data file being written, by one goroutine.
 type File interface {
 	io.Writer
 	// StartWriteback asks the system to begin writing the range to disk, so that
@@ -35,6 +37,12 @@ type File interface {
 	Close() error
 }
 
+// ReadFile is a file open for reading, safe for concurrent use.
+type ReadFile interface {
+	io.ReaderAt
+	io.Closer
+}
+
 // smallFile is read into memory instead of mapped: maps are a limited resource
 // (65,530 a process on Linux) and stream uploads leave many small files.
 const smallFile = 256 << 10
@@ -42,7 +50,7 @@ const smallFile = 256 << 10
 // DirFS is a folder of the operating system, created if missing.
 func DirFS(dir string) (FS, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("create segment folder: %w", err)
+		return nil, fmt.Errorf("create folder of data files: %w", err)
 	}
 	return dirFS(dir), nil
 }
@@ -77,6 +85,14 @@ func (d dirFS) Map(name string) (data []byte, release func() error, err error) {
 		return data, func() error { return nil }, err
 	}
 	return mapFile(f, info.Size())
+}
+
+func (d dirFS) Open(name string) (ReadFile, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, err // not a nil *os.File in an interface
+	}
+	return f, nil
 }
 
 func (d dirFS) Remove(name string) error { return os.Remove(d.path(name)) }

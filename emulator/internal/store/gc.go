@@ -11,6 +11,12 @@ import (
 
 const segmentSuffix = ".seg"
 
+// trashed is a file to unlink.
+type trashed struct {
+	fs   FS
+	name string
+}
+
 // discardSegments hands segments nothing refers to any more to the collector, or
 // marks them for the last reader to do so. Empty ids are passed over.
 func (s *Store) discardSegments(ids []string) {
@@ -21,7 +27,7 @@ func (s *Store) discardSegments(ids []string) {
 		case s.pins[id] > 0:
 			s.doomed[id] = true
 		default:
-			s.trash = append(s.trash, id)
+			s.trash = append(s.trash, trashed{s.fs, id + segmentSuffix})
 			delete(s.sound, id)
 		}
 	}
@@ -45,11 +51,11 @@ func (s *Store) collect() {
 	defer close(s.gcDone)
 	for range s.gcWake {
 		s.mu.Lock()
-		ids, closed := s.trash, s.closed
+		files, closed := s.trash, s.closed
 		s.trash = nil
 		s.mu.Unlock()
-		for _, id := range ids {
-			_ = s.fs.Remove(id + segmentSuffix)
+		for _, f := range files {
+			_ = f.fs.Remove(f.name)
 		}
 		if closed {
 			return
@@ -57,24 +63,33 @@ func (s *Store) collect() {
 	}
 }
 
-// removeOrphans unlinks segment files that neither a table nor an open session
-// lists: what a crash or a failed unlink left.
+// removeOrphans unlinks files of segments that neither a table nor an open session
+// lists, and of contents that no resource or part lists: what a crash or a failed
+// unlink left.
 func (s *Store) removeOrphans() error {
-	names, err := s.fs.List()
-	if err != nil {
-		return fmt.Errorf("list segments: %w", err)
-	}
-	live, err := s.listed()
+	segments, err := s.listed()
 	if err != nil {
 		return err
 	}
+	contents, err := s.listedContents()
+	if err != nil {
+		return err
+	}
+	return errors.Join(removeUnlisted(s.fs, segmentSuffix, segments), removeUnlisted(s.contents, contentSuffix, contents))
+}
+
+func removeUnlisted(fs FS, suffix string, live map[string]bool) error {
+	names, err := fs.List()
+	if err != nil {
+		return fmt.Errorf("list data files: %w", err)
+	}
 	for _, name := range names {
-		id, ours := strings.CutSuffix(name, segmentSuffix)
+		id, ours := strings.CutSuffix(name, suffix)
 		if !ours || live[id] {
 			continue
 		}
-		if err := s.fs.Remove(name); err != nil && !isNotExist(err) {
-			return fmt.Errorf("remove orphaned segment: %w", err)
+		if err := fs.Remove(name); err != nil && !isNotExist(err) {
+			return fmt.Errorf("remove orphaned file: %w", err)
 		}
 	}
 	return nil

@@ -135,7 +135,7 @@ func (s *Store) unpin(sn *Snapshot) {
 		if s.doomed[r.ID] {
 			delete(s.doomed, r.ID)
 			delete(s.sound, r.ID)
-			s.trash = append(s.trash, r.ID)
+			s.trash = append(s.trash, trashed{s.fs, r.ID + segmentSuffix})
 			wake = true
 		}
 	}

@@ -31,8 +31,8 @@ var (
 	bucketUploads = []byte("uploads") // upload id → Upload
 	bucketBlocks  = []byte("blocks")  // upload id 0 block id → blockRecord
 	// Since version 2.
-	bucketResources     = []byte("resources")      // project 0 schema 0 name → resourceRecord
-	bucketResourceParts = []byte("resource_parts") // project 0 schema 0 name → partFile
+	bucketResources     = []byte("resources")      // project 0 schema 0 name → Resource
+	bucketResourceParts = []byte("resource_parts") // project 0 schema 0 name → resourcePart
 )
 
 // buckets are all of the catalogue's; prepare makes what is missing.
@@ -53,9 +53,14 @@ type Options struct {
 	Discard bool
 	// FS replaces the segment folder's file system, for tests; nil = Dir/segments.
 	FS FS
+	// ResourceFS does so for the contents of resources; nil = Dir/resources.
+	ResourceFS FS
+	// MaxResourceBytes bounds one resource; 0 = the constant of that name.
+	MaxResourceBytes int64
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
-	// UploadTTL is the life of an upload session; 0 = DefaultUploadTTL.
+	// UploadTTL is the life of an upload session and of a resource's part; 0 =
+	// DefaultUploadTTL.
 	UploadTTL time.Duration
 	// LockTimeout bounds the wait for another process's lock; 0 = 5 s.
 	LockTimeout time.Duration
@@ -63,9 +68,10 @@ type Options struct {
 
 // Store is the tables of one endpoint. Create with Open, end with Close.
 type Store struct {
-	opt Options
-	db  *bolt.DB
-	fs  FS
+	opt      Options
+	db       *bolt.DB
+	fs       FS // of segments
+	contents FS // of resources and parts
 	// commit runs a transaction: db.Update, but in tests of what a failing disk does.
 	commit func(func(*bolt.Tx) error) error
 
@@ -76,15 +82,15 @@ type Store struct {
 	doomed map[string]bool     // unreferenced, still pinned
 	open   map[string]*mapping // mapped segments; every one is pinned
 	sound  map[string]bool     // segments whose checksums were seen to hold
-	trash  []string            // to unlink
+	trash  []trashed           // to unlink
 	closed bool
 
 	gcWake chan struct{} // capacity 1: a pending wake-up is enough
 	gcDone chan struct{}
 }
 
-// Open opens or creates the store in opt.Dir, removes files no table or session
-// refers to (what a crash left) and expired sessions, and starts the collector.
+// Open opens or creates the store in opt.Dir, removes files that nothing
+// refers to (what a crash left), expired sessions and parts, and starts the collector.
 // An unknown format version is an error.
 func Open(opt Options) (*Store, error) {
 	if opt.Now == nil {
@@ -92,6 +98,9 @@ func Open(opt Options) (*Store, error) {
 	}
 	if opt.UploadTTL == 0 {
 		opt.UploadTTL = DefaultUploadTTL
+	}
+	if opt.MaxResourceBytes == 0 {
+		opt.MaxResourceBytes = MaxResourceBytes
 	}
 	if opt.LockTimeout == 0 {
 		opt.LockTimeout = 5 * time.Second
@@ -106,6 +115,13 @@ func Open(opt Options) (*Store, error) {
 		}
 		opt.FS = fs
 	}
+	if opt.ResourceFS == nil {
+		fs, err := DirFS(filepath.Join(opt.Dir, "resources"))
+		if err != nil {
+			return nil, err
+		}
+		opt.ResourceFS = fs
+	}
 	db, err := bolt.Open(filepath.Join(opt.Dir, "catalogue.db"), 0o644, &bolt.Options{
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	})
@@ -113,7 +129,7 @@ func Open(opt Options) (*Store, error) {
 		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
 	}
 	s := &Store{
-		opt: opt, db: db, fs: opt.FS, commit: db.Update,
+		opt: opt, db: db, fs: opt.FS, contents: opt.ResourceFS, commit: db.Update,
 		pins: map[string]int{}, doomed: map[string]bool{}, open: map[string]*mapping{}, sound: map[string]bool{},
 		gcWake: make(chan struct{}, 1), gcDone: make(chan struct{}),
 	}
@@ -168,6 +184,9 @@ func (s *Store) prepare() error {
 		return fmt.Errorf("prepare catalogue: %w", err)
 	}
 	if _, err := s.ExpireUploads(); err != nil {
+		return err
+	}
+	if _, err := s.ExpireParts(); err != nil {
 		return err
 	}
 	return s.removeOrphans()

@@ -45,6 +45,11 @@ type Options struct {
 	// Projects that exist; requests for others are answered NoSuchProject. Empty means
 	// that every name is a project.
 	Projects []string
+	// Schemas says that the projects have schemas: names have three levels, clients are told
+	// so, and a schema is created before anything is put into it. Otherwise names have two
+	// levels unless a session asks for three, and a schema comes to be with its first
+	// table.
+	Schemas bool
 	// Discard checks uploaded rows and keeps none. For benchmarks.
 	Discard bool
 	// AccessID and AccessKey are the first of Accounts, for those who need no other.
@@ -146,7 +151,7 @@ func (s *Server) openStore() error {
 		}
 		s.tempDir, dir = temp, temp
 	}
-	opened, err := store.Open(store.Options{Dir: dir, Discard: s.opt.Discard, Now: s.opt.Now})
+	opened, err := store.Open(store.Options{Dir: dir, Schemas: s.opt.Schemas, Discard: s.opt.Discard, Now: s.opt.Now})
 	if err != nil {
 		return fmt.Errorf("open data folder: %w", err)
 	}
@@ -159,13 +164,13 @@ func (s *Server) openStore() error {
 		return fmt.Errorf("create results folder: %w", err)
 	}
 	s.engine = sql.New()
-	s.instances = rest.NewInstances(rest.InstancesOptions{Store: s.store, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
+	s.instances = rest.NewInstances(rest.InstancesOptions{Store: s.store, Schemas: s.opt.Schemas, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
 	return nil
 }
 
 // wire puts the handlers together.
 func (s *Server) wire() {
-	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, IssueToken: s.issueToken})
+	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, Schemas: s.opt.Schemas, IssueToken: s.issueToken})
 	s.tunnel = tunnel.New(tunnel.Options{
 		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
 	})

@@ -19,10 +19,20 @@ import (
 // header lines as they came, and the body.
 func raw(t *testing.T, s *emulator.Server, method, target, body string) (status string, headers []string, content string) {
 	t.Helper()
+	return rawWith(t, s, method, target, body)
+}
+
+// rawWith does so with more header lines.
+func rawWith(t *testing.T, s *emulator.Server, method, target, body string, lines ...string) (status string, headers []string, content string) {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
 	must(t, err)
 	defer func() { must(t, conn.Close()) }()
-	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.0\r\nHost: tunnel.example:99\r\nContent-Length: %d\r\n\r\n%s", method, target, len(body), body)
+	joined := ""
+	for _, line := range lines {
+		joined += line + "\r\n"
+	}
+	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.0\r\nHost: tunnel.example:99\r\nContent-Length: %d\r\n%s\r\n%s", method, target, len(body), joined, body)
 	must(t, err)
 	r := bufio.NewReader(conn)
 	for {
@@ -81,7 +91,7 @@ func TestHTTP_status_codes(t *testing.T) {
 		{"PUT", "/api/projects/p/logs", "{}", 200, ""},
 		{"GET", "/api/logview/host", "", 200, ""},
 		{"GET", "/api/projects/p/schemas/default", "", 200, ""},
-		{"GET", "/api/projects/p/schemas/none", "", 404, "NoSuchSchema"},
+		{"GET", "/api/projects/p/schemas/none", "", 404, "NoSuchObject"},
 		{"GET", "/api/projects", "", 200, ""},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ const (
 
 type devFlags struct {
 	listen, endpointListen, data, project string
-	verbose                               bool
+	schemas, verbose                      bool
 }
 
 func newDev() *cobra.Command {
@@ -43,6 +43,7 @@ func newDev() *cobra.Command {
 	cmd.Flags().StringVar(&f.endpointListen, "endpoint-listen", "127.0.0.1:8580", "address of the MaxCompute look-alike, port 0 for a free one")
 	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables and ledger; empty: a temporary one")
 	cmd.Flags().StringVar(&f.project, "project", "local", "name of the project")
+	cmd.Flags().BoolVar(&f.schemas, "schemas", false, "the project has schemas: names have three levels")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log every call")
 	return cmd
 }
@@ -55,7 +56,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, remove()) }()
 	logger := newLogger(f.verbose)
 	endpoint, err := emulator.New(emulator.Options{
-		Listen: f.endpointListen, DataDir: filepath.Join(dir, "endpoint"), Projects: []string{f.project},
+		Listen: f.endpointListen, DataDir: filepath.Join(dir, "endpoint"), Projects: []string{f.project}, Schemas: f.schemas,
 		AccessID: localAccessID, AccessKey: localAccessKey, Logger: logger,
 	})
 	if err != nil {
@@ -121,7 +122,7 @@ func newLogger(verbose bool) *slog.Logger {
 type emulatorFlags struct {
 	listen, data, store, projects string
 	accounts, tokens              []string
-	anonymous, verbose            bool
+	schemas, anonymous, verbose   bool
 }
 
 func newEmulator() *cobra.Command {
@@ -137,6 +138,7 @@ func newEmulator() *cobra.Command {
 	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables; empty: a temporary one")
 	cmd.Flags().StringVar(&f.store, "store", "keep", "keep or discard uploaded rows")
 	cmd.Flags().StringVar(&f.projects, "projects", "", "names of the projects, with commas; empty: every name is one")
+	cmd.Flags().BoolVar(&f.schemas, "schemas", false, "the projects have schemas: names have three levels, and a schema is created before its first table")
 	cmd.Flags().BoolVar(&f.anonymous, "anonymous", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
 	cmd.Flags().StringArrayVar(&f.accounts, "account", nil, "further keys, ID:KEY, or temporary ones, ID:KEY:TOKEN or ID:KEY:TOKEN:END with an RFC 3339 time; may be repeated")
 	cmd.Flags().StringArrayVar(&f.tokens, "bearer-token", nil, "a token that needs no signature, TOKEN or TOKEN@END; may be repeated")
@@ -145,7 +147,7 @@ func newEmulator() *cobra.Command {
 }
 
 func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
-	options := emulator.Options{Listen: f.listen, DataDir: f.data, Logger: newLogger(f.verbose)}
+	options := emulator.Options{Listen: f.listen, DataDir: f.data, Schemas: f.schemas, Logger: newLogger(f.verbose)}
 	switch f.store {
 	case "keep":
 	case "discard":

@@ -41,7 +41,10 @@ type ChangeColumn struct {
 	Comment *string // nil when not given
 }
 
-// NoChange is a change without an effect here: TOUCH, CHANGEOWNER, CLUSTERED BY.
+// SetClustering is CLUSTERED BY, or NOT CLUSTERED.
+type SetClustering struct{ To *Clustered } // nil: none
+
+// NoChange is a change without an effect here: TOUCH, CHANGEOWNER.
 type NoChange struct{}
 
 func (*AlterTable) statement() {}
@@ -53,6 +56,7 @@ func (*RenameTable) alteration()   {}
 func (*AddColumns) alteration()    {}
 func (*DropColumns) alteration()   {}
 func (*ChangeColumn) alteration()  {}
+func (*SetClustering) alteration() {}
 func (*NoChange) alteration()      {}
 
 func (p *parser) alter() (Statement, error) {
@@ -116,7 +120,10 @@ func (p *parser) alteration(verb Token) (Alteration, error) {
 		_, err := p.str("an owner")
 		return &NoChange{}, err
 	case verb.Is("RANGE"), verb.Is("CLUSTERED"):
-		return &NoChange{}, p.clustered()
+		to, err := p.clustered()
+		return &SetClustering{To: to}, err
+	case verb.Is("NOT"):
+		return &SetClustering{}, p.expect("CLUSTERED")
 	default:
 		return nil, p.failAt(CodeUnsupported, verb, "ALTER TABLE … %s is not supported by this endpoint", strings.ToUpper(verb.Text))
 	}

@@ -48,11 +48,26 @@ type CreateTable struct {
 	Columns       []Column
 	PrimaryKey    []string
 	PartitionedBy []Column
+	Clustered     *Clustered // nil when not given
 	Comment       string
 	Properties    []Property
 	Lifecycle     int   // days; -1 when not given
 	Query         *Text // the query of CREATE TABLE … AS, else nil
 	Like          *Name // the model of CREATE TABLE … LIKE, else nil
+}
+
+// Clustered is [RANGE] CLUSTERED BY (…) [SORTED BY (…)] [INTO n BUCKETS].
+type Clustered struct {
+	Range   bool
+	Columns []string
+	Sorted  []Sorted
+	Buckets int // 0 when not given
+}
+
+// Sorted is one column of SORTED BY.
+type Sorted struct {
+	Column     string
+	Descending bool
 }
 
 // DropTable is DROP TABLE.

@@ -181,7 +181,7 @@ func (p *parser) tableOptions(s *CreateTable) error {
 		case p.tok.Is("LIFECYCLE"):
 			s.Lifecycle, err = p.lifecycle()
 		case p.tok.Is("RANGE"), p.tok.Is("CLUSTERED"):
-			err = p.clustered()
+			s.Clustered, err = p.clustered()
 		case p.tok.Is("STORED"):
 			err = p.stored()
 		case p.tok.Is("AUTO"), p.tok.Is("ROW"), p.tok.Is("LOCATION"), p.tok.Is("USING"):
@@ -246,45 +246,49 @@ func (p *parser) positive(what string) (int, error) {
 	return n, p.advance()
 }
 
-// clustered reads [RANGE] CLUSTERED BY (…) [SORTED BY (…)] [INTO n BUCKETS]. It is a hint
-// about the layout of files that changes no answer, so nothing is kept.
-func (p *parser) clustered() error {
-	if _, err := p.accept("RANGE"); err != nil {
-		return err
+// clustered reads [RANGE] CLUSTERED BY (…) [SORTED BY (…)] [INTO n BUCKETS], a hint about
+// the layout of files that changes no answer.
+func (p *parser) clustered() (*Clustered, error) {
+	c := &Clustered{}
+	var err error
+	if c.Range, err = p.accept("RANGE"); err != nil {
+		return nil, err
 	}
 	if err := p.expect("CLUSTERED", "BY"); err != nil {
-		return err
+		return nil, err
 	}
-	if _, err := p.names(); err != nil {
-		return err
+	if c.Columns, err = p.names(); err != nil {
+		return nil, err
 	}
 	sorted, err := p.accept("SORTED", "BY")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if sorted {
-		if err := p.list(p.sortedColumn); err != nil {
-			return err
+		if err := p.list(func() error { return p.sortedColumn(c) }); err != nil {
+			return nil, err
 		}
 	}
 	into, err := p.accept("INTO")
 	if err != nil || !into {
-		return err
+		return c, err
 	}
-	if _, err := p.positive("a number of buckets"); err != nil {
-		return err
+	if c.Buckets, err = p.positive("a number of buckets"); err != nil {
+		return nil, err
 	}
-	return p.expect("BUCKETS")
+	return c, p.expect("BUCKETS")
 }
 
-func (p *parser) sortedColumn() error {
-	if _, err := p.name("a column name"); err != nil {
+func (p *parser) sortedColumn(c *Clustered) error {
+	name, err := p.name("a column name")
+	if err != nil {
 		return err
 	}
+	c.Sorted = append(c.Sorted, Sorted{Column: name})
 	if ascending, err := p.accept("ASC"); err != nil || ascending {
 		return err
 	}
-	_, err := p.accept("DESC")
+	c.Sorted[len(c.Sorted)-1].Descending, err = p.accept("DESC")
 	return err
 }
 

@@ -34,6 +34,11 @@ func (x *executor) alterTable(j *job, s *ddl.AlterTable) error {
 			return dropColumns(t, s.Table.Pos, c)
 		case *ddl.ChangeColumn:
 			return changeColumn(t, s.Table.Pos, c)
+		case *ddl.SetClustering:
+			t.Cluster = nil
+			if c.To != nil {
+				t.Cluster = clustering(c.To)
+			}
 		case *ddl.NoChange:
 		default:
 			return fmt.Errorf("change %T is not known", c)
@@ -98,9 +103,30 @@ func changeColumn(t *store.Table, pos ddl.Pos, c *ddl.ChangeColumn) error {
 		column.Comment = *c.Comment
 	}
 	name := strings.ToLower(c.NewName)
+	t.Cluster = renameClustered(t.Cluster, column.Name, name)
 	if k := slices.Index(t.PrimaryKey, column.Name); k >= 0 {
 		t.PrimaryKey[k] = name
 	}
 	column.Name = name
 	return nil
+}
+
+// renameClustered is a copy of a clustering under a column's new name.
+func renameClustered(c *store.Clustering, from, to string) *store.Clustering {
+	if c == nil {
+		return nil
+	}
+	renamed := *c
+	renamed.Columns, renamed.Sorted = slices.Clone(c.Columns), slices.Clone(c.Sorted)
+	for i, name := range renamed.Columns {
+		if name == from {
+			renamed.Columns[i] = to
+		}
+	}
+	for i, sorted := range renamed.Sorted {
+		if sorted.Column == from {
+			renamed.Sorted[i].Column = to
+		}
+	}
+	return &renamed
 }

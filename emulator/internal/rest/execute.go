@@ -31,11 +31,13 @@ type job struct {
 // with schemas, else the project.
 func (j *job) key(name []string) store.Key {
 	schema := j.settings["odps.default.schema"]
+	levels := strings.EqualFold(j.settings["odps.namespace.schema"], "true") &&
+		!strings.EqualFold(j.settings["odps.sql.allow.namespace.schema"], "false")
 	switch len(name) {
 	case 1:
 		return store.NewKey(j.project, schema, name[0])
 	case 2:
-		if strings.EqualFold(j.settings["odps.namespace.schema"], "true") {
+		if levels {
 			return store.NewKey(j.project, name[0], name[1])
 		}
 		return store.NewKey(name[0], "", name[1])
@@ -93,6 +95,9 @@ func (x *executor) change(ctx context.Context, j *job) error {
 
 func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) error {
 	t := store.Table{Key: j.key(s.Table.Parts), Comment: s.Comment, Owner: owner, Lifecycle: max(s.Lifecycle, 0), PrimaryKey: s.PrimaryKey}
+	if s.Clustered != nil {
+		t.Cluster = clustering(s.Clustered)
+	}
 	if s.Query != nil {
 		return x.createAs(ctx, j, s, t)
 	}
@@ -118,6 +123,14 @@ func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) 
 	}
 	_, _, err = x.store.CreateTable(t, s.IfNotExists)
 	return err
+}
+
+func clustering(c *ddl.Clustered) *store.Clustering {
+	out := &store.Clustering{Range: c.Range, Columns: c.Columns, Buckets: c.Buckets}
+	for _, s := range c.Sorted {
+		out.Sorted = append(out.Sorted, store.SortedColumn{Column: s.Column, Descending: s.Descending})
+	}
+	return out
 }
 
 func semantic(pos ddl.Pos, format string, args ...any) error {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -87,13 +88,14 @@ type instance struct {
 
 // Instances runs submitted tasks and remembers them. Create it with NewInstances.
 type Instances struct {
-	exec  *executor
-	log   *slog.Logger
-	now   func() time.Time
-	slots *semaphore.Weighted
-	wg    sync.WaitGroup
-	base  context.Context //nolint:containedctx // The registry's life: ends with Close, the parent of every task's.
-	stop  context.CancelFunc
+	exec    *executor
+	log     *slog.Logger
+	now     func() time.Time
+	schemas bool
+	slots   *semaphore.Weighted
+	wg      sync.WaitGroup
+	base    context.Context //nolint:containedctx // The registry's life: ends with Close, the parent of every task's.
+	stop    context.CancelFunc
 
 	mu     sync.Mutex
 	byID   map[string]*instance
@@ -107,6 +109,8 @@ type Instances struct {
 type InstancesOptions struct {
 	Store  *store.Store
 	Engine *sql.Engine
+	// Schemas says that names have three levels unless a task says otherwise.
+	Schemas bool
 	// Dir is an existing folder for results; files in it are removed by Close.
 	Dir string
 	Log *slog.Logger
@@ -117,7 +121,7 @@ type InstancesOptions struct {
 func NewInstances(opt InstancesOptions) *Instances {
 	base, stop := context.WithCancel(context.Background())
 	return &Instances{
-		exec: &executor{store: opt.Store, engine: opt.Engine, dir: opt.Dir}, log: opt.Log, now: opt.Now,
+		exec: &executor{store: opt.Store, engine: opt.Engine, dir: opt.Dir}, log: opt.Log, now: opt.Now, schemas: opt.Schemas,
 		slots: semaphore.NewWeighted(workers), base: base, stop: stop,
 		byID: map[string]*instance{}, byUUID: map[string]*instance{},
 	}
@@ -155,9 +159,11 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 	case parseErr != nil:
 		m.finish(i, outcome{}, parseErr)
 	case isQuery(script):
-		m.wg.Go(func() { m.work(i, &job{project: project, settings: settings(task, script), script: script, id: i.ID}) })
+		m.wg.Go(func() {
+			m.work(i, &job{project: project, settings: m.settings(task, script), script: script, id: i.ID})
+		})
 	default:
-		m.execute(i, &job{project: project, settings: settings(task, script), script: script, id: i.ID})
+		m.execute(i, &job{project: project, settings: m.settings(task, script), script: script, id: i.ID})
 	}
 	return m.snapshot(i), nil
 }
@@ -174,9 +180,10 @@ func isQuery(script *ddl.Script) bool {
 	}
 }
 
-// settings joins those of the submission with those of the script.
-func settings(task Task, script *ddl.Script) map[string]string {
-	out := map[string]string{}
+// settings joins those of the endpoint, of the submission and of the script; the later
+// ones win.
+func (m *Instances) settings(task Task, script *ddl.Script) map[string]string {
+	out := map[string]string{"odps.namespace.schema": strconv.FormatBool(m.schemas)}
 	maps.Copy(out, task.Settings)
 	for _, s := range script.Settings {
 		out[s.Key] = s.Value

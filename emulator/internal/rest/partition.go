@@ -36,14 +36,18 @@ func (s *Service) listPartitions(w http.ResponseWriter, r *request, key store.Ke
 	if err != nil {
 		return err
 	}
-	q := store.PartitionQuery{Filter: filter, After: r.query.Get("marker"), Reverse: r.has("reverse")}
+	q := store.PartitionQuery{Filter: filter, Reverse: r.has("reverse")}
 	names := r.has("name") // all of them: no client follows a marker here
 	if !names {
-		if q.Limit, err = r.pageSize(); err != nil {
+		p, err := r.page()
+		if err != nil {
 			return err
 		}
+		if q.Limit, q.After = p.limit, p.after; !isPartition(t, q.After) {
+			return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q is of another table", r.query.Get("marker"))
+		}
 	}
-	page, next, err := s.store.Partitions(key, q)
+	found, next, err := s.store.Partitions(key, q)
 	if err != nil {
 		return err
 	}
@@ -52,8 +56,8 @@ func (s *Service) listPartitions(w http.ResponseWriter, r *request, key store.Ke
 		Marker     string
 		MaxItems   int
 		Partitions []partitionXML `xml:"Partition"`
-	}{Marker: next, MaxItems: q.Limit}
-	for _, p := range page {
+	}{Marker: marker(next), MaxItems: q.Limit}
+	for _, p := range found {
 		if names {
 			list.Partitions = append(list.Partitions, partitionXML{Name: p.Spec.String()})
 		} else {
@@ -62,6 +66,18 @@ func (s *Service) listPartitions(w http.ResponseWriter, r *request, key store.Ke
 	}
 	writeXML(w, http.StatusOK, list)
 	return nil
+}
+
+// isPartition reports whether a marker's text is one of t's partitions, or nothing.
+func isPartition(t store.Table, text string) bool {
+	if text == "" {
+		return true
+	}
+	spec, err := types.ParsePartitionSpec(text)
+	if err == nil {
+		_, err = t.Spec(spec, false)
+	}
+	return err == nil
 }
 
 func describePartition(p store.Partition) partitionXML {
@@ -102,8 +118,12 @@ func (s *Service) partition(w http.ResponseWriter, r *request, key store.Key) er
 		"lastAccessTime": 0, "partitionSize": p.Bytes, "partitionRecordNum": p.Rows,
 	})
 	if r.has("extended") {
+		files, err := s.store.Files(key, spec)
+		if err != nil {
+			return err
+		}
 		content = map[string]any{
-			"FileNum": 1, "IsArchived": false, "IsExstore": false, "LifeCycle": -1, "PhysicalSize": p.Bytes, "Reserved": "{}",
+			"FileNum": files, "IsArchived": false, "IsExstore": false, "LifeCycle": -1, "PhysicalSize": p.Bytes, "Reserved": "{}",
 		}
 	}
 	text, err := json.Marshal(content)

@@ -65,9 +65,9 @@ type resourceXML struct {
 	TableName        string
 }
 
-func describeResource(res store.Resource) resourceXML {
+func (s *Service) describeResource(res store.Resource) resourceXML {
 	x := resourceXML{
-		SchemaName: schemaName(res.Key.Schema), Name: res.Key.Name, Owner: res.Owner, Comment: headerText(string(res.Comment)),
+		SchemaName: s.schemaName(res.Key.Schema), Name: res.Key.Name, Owner: res.Owner, Comment: headerText(string(res.Comment)),
 		ResourceType: string(res.Kind), CreationTime: httpDate(res.Created), LastModifiedTime: httpDate(res.Modified), LastUpdator: res.Updater,
 	}
 	if res.Kind.HasContent() {
@@ -80,12 +80,15 @@ func describeResource(res store.Resource) resourceXML {
 }
 
 func (s *Service) listResources(w http.ResponseWriter, r *request) error {
-	limit, err := r.pageSize()
+	p, err := r.page()
 	if err != nil {
 		return err
 	}
+	if err := s.requireSchema(r); err != nil {
+		return err
+	}
 	page, next, err := s.store.Resources(r.project, r.schema(), store.ResourceQuery{
-		Prefix: r.query.Get("name"), Owner: r.query.Get("owner"), After: r.query.Get("marker"), Limit: limit,
+		Prefix: r.query.Get("name"), Owner: r.query.Get("owner"), After: p.after, Limit: p.limit,
 	})
 	if err != nil {
 		return err
@@ -95,16 +98,16 @@ func (s *Service) listResources(w http.ResponseWriter, r *request) error {
 		Marker    string
 		MaxItems  int
 		Resources []resourceXML `xml:"Resource"`
-	}{Marker: next, MaxItems: limit}
+	}{Marker: marker(next), MaxItems: p.limit}
 	for _, res := range page {
-		list.Resources = append(list.Resources, describeResource(res))
+		list.Resources = append(list.Resources, s.describeResource(res))
 	}
 	writeXML(w, http.StatusOK, list)
 	return nil
 }
 
 // stampResource writes what is known of a resource into the answer's headers.
-func stampResource(w http.ResponseWriter, res store.Resource) {
+func (s *Service) stampResource(w http.ResponseWriter, res store.Resource) {
 	setHeader(w, "x-odps-resource-name", res.Key.Name)
 	setHeader(w, "x-odps-resource-type", string(res.Kind))
 	setHeader(w, "x-odps-resource-istemp", strconv.FormatBool(res.Temporary))
@@ -115,7 +118,7 @@ func stampResource(w http.ResponseWriter, res store.Resource) {
 	if len(res.Comment) > 0 {
 		setHeader(w, "x-odps-comment", string(res.Comment))
 	}
-	if name := schemaName(res.Key.Schema); name != "" {
+	if name := s.schemaName(res.Key.Schema); name != "" {
 		setHeader(w, "schema-name", name)
 	}
 	switch {
@@ -134,7 +137,7 @@ func (s *Service) resourceMeta(w http.ResponseWriter, key store.ResourceKey) err
 	if err != nil {
 		return err
 	}
-	stampResource(w, res)
+	s.stampResource(w, res)
 	return nil
 }
 
@@ -171,7 +174,7 @@ func (s *Service) resourceContent(w http.ResponseWriter, r *request, key store.R
 		count = rest
 	}
 	sent := &answer{w: w, head: func() {
-		stampResource(w, res)
+		s.stampResource(w, res)
 		if ranged || limited {
 			setHeader(w, "x-odps-resource-has-remaining", strconv.FormatBool(offset+count < content.Size))
 		}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -52,6 +53,15 @@ var causes = []struct {
 	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
 	{types.ErrUnsupported, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
 	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed", "ODPS-0130071"},
+	// Not NoSuchSchema: one client takes that for a session whose schema is not there yet,
+	// and its question whether a schema exists knows NoSuchObject only.
+	{store.ErrNoSuchSchema, http.StatusNotFound, "NoSuchObject", "ODPS-0422155"},
+	{store.ErrSchemaExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0110061"},
+	{store.ErrSchemaNotEmpty, http.StatusConflict, "ObjectNotEmpty", "ODPS-0110061"},
+	{store.ErrInvalidSchema, http.StatusBadRequest, "InvalidArgument", "ODPS-0420061"},
+	{store.ErrNoSuchFunction, http.StatusNotFound, "NoSuchObject", "ODPS-0420111"},
+	{store.ErrFunctionExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0420061"},
+	{store.ErrInvalidFunction, http.StatusBadRequest, "InvalidArgument", "ODPS-0420061"},
 	{store.ErrStorage, http.StatusInternalServerError, "InternalServerError", "ODPS-0010000"},
 }
 
@@ -128,8 +138,34 @@ func readXML(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
-	if err := xml.Unmarshal(body, v); err != nil {
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	err = decoder.Decode(v)
+	if err == nil {
+		err = nothingLeft(decoder)
+	}
+	if err != nil {
 		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected XML: %s", err)
 	}
 	return nil
+}
+
+// nothingLeft refuses anything but blanks and comments behind the root element.
+func nothingLeft(decoder *xml.Decoder) error {
+	for {
+		token, err := decoder.Token()
+		switch t := token.(type) {
+		case nil:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return errors.New("there is text behind the root element")
+			}
+		case xml.Comment:
+		default:
+			return errors.New("there is more than one root element")
+		}
+	}
 }

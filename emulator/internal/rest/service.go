@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,8 +25,8 @@ type Service struct {
 	instances *Instances
 	now       func() time.Time
 	projects  []string
+	schemas   bool // three-level names
 	issue     func(ctx context.Context, until time.Time) (string, error)
-	started   time.Time
 }
 
 // Options configure New.
@@ -37,13 +36,16 @@ type Options struct {
 	Now       func() time.Time
 	// Projects are listed by GET /projects. Which projects exist is not decided here.
 	Projects []string
+	// Schemas says that names have three levels, and that a schema must be created before
+	// anything is put into it. The store enforces the second.
+	Schemas bool
 	// IssueToken makes a bearer token for the sender of the request of ctx.
 	IssueToken func(ctx context.Context, until time.Time) (string, error)
 }
 
 // New returns the handler.
 func New(opt Options) *Service {
-	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, issue: opt.IssueToken, started: opt.Now()}
+	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, schemas: opt.Schemas, issue: opt.IssueToken}
 }
 
 // ServeHTTP answers one request. The path must not carry the mount prefix any more.
@@ -60,6 +62,8 @@ type request struct {
 	project string
 	// path holds what follows the project's name.
 	path []string
+	// mcqa says that the interactive service (MaxQA) is asked.
+	mcqa bool
 }
 
 // has reports whether a flag parameter is present, whatever its value.
@@ -71,16 +75,16 @@ func (r *request) schema() string { return r.query.Get("curr_schema") }
 func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 	r := &request{Request: hr, query: hr.URL.Query()}
 	parts := strings.Split(strings.Trim(hr.URL.Path, "/"), "/")
+	if len(parts) > 3 && parts[0] == "mcqa" && parts[3] == "instances" {
+		r.mcqa, parts = true, parts[1:]
+	}
 	switch {
-	case parts[0] == "tenants":
-		return s.tenant(w)
-	case parts[0] == "logview":
-		writeText(w, "")
-		return nil
+	case parts[0] == "tenants", parts[0] == "quotas", parts[0] == "logview":
+		return s.account(w, r, parts)
 	case parts[0] != "projects":
 		return noRoute(hr)
 	case len(parts) == 1:
-		return s.listProjects(w)
+		return s.listProjects(w, r)
 	}
 	r.project, r.path = parts[1], parts[2:]
 	if len(r.path) > 2 && r.path[0] == "schemas" && r.path[2] == "tables" { // the tunnel's spelling
@@ -94,12 +98,13 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 	case "tunnel":
 		return s.lookup(w, r)
 	case "logs":
-		_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
-		return err
+		return clientLog(w, r)
 	case "authorization":
 		return s.authorization(w, r)
 	case "schemas":
-		return s.schemas(w, r)
+		return s.schemaRoutes(w, r)
+	case "registration":
+		return s.functions(w, r)
 	case "tables":
 		return s.tables(w, r)
 	case "resources":

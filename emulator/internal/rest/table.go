@@ -18,9 +18,6 @@ import (
 // maxBatch is the most tables of one batch query.
 const maxBatch = 100
 
-// buckets of a Delta table, the service's default.
-const buckets = 16
-
 type tableXML struct {
 	XMLName          xml.Name `xml:"Table"`
 	Format           string   `xml:"format,attr,omitempty"`
@@ -45,25 +42,42 @@ type schemaJSON struct {
 	Text   string `xml:",cdata"`
 }
 
-func describeTable(t store.Table) tableXML {
+func (s *Service) describeTable(t store.Table) tableXML {
 	return tableXML{
-		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: schemaName(t.Key.Schema), Owner: owner, Comment: t.Comment,
-		CreationTime: httpDate(t.Created), LastModifiedTime: httpDate(t.Modified), LastAccessTime: httpDate(t.Modified), Type: "MANAGED_TABLE",
+		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: s.schemaName(t.Key.Schema), Owner: owner, Comment: t.Comment,
+		CreationTime: httpDate(t.Created), LastModifiedTime: httpDate(t.Modified), LastAccessTime: httpDate(t.Modified), Type: tableType(t),
 	}
 }
 
-// schemaName is empty for the default schema: clients would switch to three-level names.
-func schemaName(name string) string {
-	if name == store.DefaultSchema {
+// tableType is the kind of a table in a client's words.
+func tableType(t store.Table) string {
+	if t.Kind == "" {
+		return "MANAGED_TABLE"
+	}
+	return t.Kind
+}
+
+// schemaName is empty for the default schema of two-level names: clients would switch to
+// three.
+func (s *Service) schemaName(name string) string {
+	if name == store.DefaultSchema && !s.schemas {
 		return ""
 	}
 	return name
 }
 
 // fullTable has the schema in JSON too.
-func fullTable(t store.Table, extended bool) (tableXML, error) {
-	x := describeTable(t)
-	text, err := json.Marshal(newTableJSON(t, extended))
+func (s *Service) fullTable(t store.Table, extended bool) (tableXML, error) {
+	x := s.describeTable(t)
+	j := newTableJSON(t)
+	if extended {
+		files, err := s.store.Files(t.Key, nil)
+		if err != nil {
+			return x, err
+		}
+		j.IsArchived, j.PhysicalSize, j.FileNum = new(bool), &j.Size, &files
+	}
+	text, err := json.Marshal(j)
 	if err != nil {
 		return x, fmt.Errorf("encode table %s: %w", t.Key, err)
 	}
@@ -112,7 +126,7 @@ type tableJSON struct {
 	Reserved     *string `json:"Reserved,omitempty"`
 }
 
-func newTableJSON(t store.Table, extended bool) tableJSON {
+func newTableJSON(t store.Table) tableJSON {
 	j := tableJSON{
 		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: owner,
 		CreateTime: t.Created.Unix(), LastModifiedTime: t.LastDataModified.Unix(), LastDDLTime: t.LastDDL.Unix(), LastAccessTime: t.Modified.Unix(),
@@ -121,12 +135,11 @@ func newTableJSON(t store.Table, extended bool) tableJSON {
 	if t.Lifecycle > 0 {
 		j.Lifecycle = t.Lifecycle
 	}
+	j.IsVirtualView, j.IsMaterializedView = t.Kind == "VIRTUAL_VIEW", t.Kind == "MATERIALIZED_VIEW"
+	j.IsExternal, j.IsObjectTable = t.Kind == "EXTERNAL_TABLE", t.Kind == "OBJECT_TABLE"
+	j.ViewText, j.ViewExpandedText = t.ViewText, t.ViewText
 	reserved := reservedJSON(t)
 	j.Reserved = &reserved
-	if extended {
-		archived, files := false, int64(1)
-		j.IsArchived, j.PhysicalSize, j.FileNum = &archived, &j.Size, &files
-	}
 	return j
 }
 
@@ -139,23 +152,6 @@ func newColumns(columns []store.Column) []columnJSON {
 		}
 	}
 	return out
-}
-
-// reservedJSON is the JSON text inside the JSON: numbers as strings but for BucketNum.
-func reservedJSON(t store.Table) string {
-	reserved := map[string]any{"schema_version": strconv.Itoa(t.SchemaVersion)}
-	if t.Transactional {
-		reserved["Transactional"] = "true"
-	}
-	if len(t.PrimaryKey) > 0 {
-		reserved["PrimaryKey"] = t.PrimaryKey
-		reserved["ClusterType"], reserved["ClusterCols"], reserved["BucketNum"] = "hash", t.PrimaryKey, buckets
-	}
-	text, err := json.Marshal(reserved)
-	if err != nil { // strings and a number
-		panic(err)
-	}
-	return string(text)
 }
 
 func (s *Service) tables(w http.ResponseWriter, r *request) error {
@@ -189,13 +185,11 @@ func (s *Service) table(w http.ResponseWriter, r *request, key store.Key) error 
 	if err != nil {
 		return err
 	}
-	x, err := fullTable(t, r.has("extended"))
+	x, err := s.fullTable(t, r.has("extended"))
 	if err != nil {
 		return err
 	}
-	setHeader(w, "x-odps-owner", owner)
-	setHeader(w, "x-odps-creation-time", httpDate(t.Created))
-	setHeader(w, "Last-Modified", httpDate(t.Modified))
+	stamp(w, t.Created, t.Modified)
 	writeXML(w, http.StatusOK, x)
 	return nil
 }
@@ -235,25 +229,19 @@ func (s *Service) head(w http.ResponseWriter, r *request, key store.Key) error {
 	return nil
 }
 
-// pageSize reads maxitems.
-func (r *request) pageSize() (int, error) {
-	text := r.query.Get("maxitems")
-	if text == "" {
-		return defaultPage, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:maxitems=%q is no number", text)
-	}
-	if n <= 0 || n > defaultPage {
-		n = defaultPage
-	}
-	return n, nil
-}
+// tableTypes are the kinds that a list can be filtered by.
+var tableTypes = []string{"MANAGED_TABLE", "VIRTUAL_VIEW", "EXTERNAL_TABLE", "MATERIALIZED_VIEW", "OBJECT_TABLE"}
 
 func (s *Service) listTables(w http.ResponseWriter, r *request) error {
-	limit, err := r.pageSize()
+	p, err := r.page()
 	if err != nil {
+		return err
+	}
+	kind := strings.ToUpper(r.query.Get("type"))
+	if kind != "" && !slices.Contains(tableTypes, kind) {
+		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:type=%q is none of %s", kind, strings.Join(tableTypes, ", "))
+	}
+	if err := s.requireSchema(r); err != nil {
 		return err
 	}
 	list := struct {
@@ -261,17 +249,25 @@ func (s *Service) listTables(w http.ResponseWriter, r *request) error {
 		Marker   string
 		MaxItems int
 		Tables   []tableXML `xml:"Table"`
-	}{MaxItems: limit}
-	// Everything here is a managed table of one owner; other filters find nothing.
-	kind, of := r.query.Get("type"), r.query.Get("owner")
-	if (kind == "" || strings.EqualFold(kind, "MANAGED_TABLE")) && (of == "" || of == owner) {
-		page, next, err := s.store.Tables(r.project, r.schema(), store.TableQuery{Prefix: r.query.Get("name"), After: r.query.Get("marker"), Limit: limit})
+	}{MaxItems: p.limit}
+	if r.ownedBy() {
+		q := store.TableQuery{Prefix: r.query.Get("name"), After: p.after, Limit: p.limit}
+		if kind != "" {
+			q.Keep = func(t store.Table) bool { return tableType(t) == kind }
+		}
+		found, next, err := s.store.Tables(r.project, r.schema(), q)
 		if err != nil {
 			return err
 		}
-		list.Marker = next
-		for _, t := range page {
-			list.Tables = append(list.Tables, describeTable(t))
+		list.Marker = marker(next)
+		for _, t := range found {
+			x := s.describeTable(t)
+			if r.has("extended") {
+				if x, err = s.fullTable(t, true); err != nil {
+					return err
+				}
+			}
+			list.Tables = append(list.Tables, x)
 		}
 	}
 	writeXML(w, http.StatusOK, list)
@@ -309,7 +305,7 @@ func (s *Service) batchTables(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		x, err := fullTable(t, true)
+		x, err := s.fullTable(t, true)
 		if err != nil {
 			return err
 		}

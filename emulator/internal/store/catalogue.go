@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -27,7 +26,8 @@ func putTable(tx *bolt.Tx, t Table) error {
 
 // CreateTable adds a table and returns it with ID, column IDs and times filled.
 // An existing one is ErrTableExists, or with ifNotExists returned unchanged
-// (created false). A bad definition is ErrInvalidTable.
+// (created false). A bad definition is ErrInvalidTable, a schema that must be created
+// first ErrNoSuchSchema.
 func (s *Store) CreateTable(t Table, ifNotExists bool) (made Table, created bool, err error) {
 	t.NextColumnID, t.SchemaVersion, t.Rows, t.Bytes = 0, 0, 0, 0
 	t.Columns, t.PartitionColumns = slices.Clone(t.Columns), slices.Clone(t.PartitionColumns)
@@ -54,6 +54,9 @@ func (s *Store) CreateTable(t Table, ifNotExists bool) (made Table, created bool
 			return fmt.Errorf("%s: %w", t.Key, ErrTableExists)
 		}
 		if !errors.Is(err, ErrNoSuchTable) {
+			return err
+		}
+		if err := s.requireSchema(tx, t.Key.Project, t.Key.Schema); err != nil {
 			return err
 		}
 		seq, err := tx.Bucket(bucketTables).NextSequence()
@@ -123,6 +126,8 @@ type TableQuery struct {
 	After string
 	// Limit of the page, 0 for no limit.
 	Limit int
+	// Keep leaves out the tables it is false for; nil keeps all.
+	Keep func(Table) bool
 }
 
 // Tables lists the tables of a schema in name order. next is empty on the last
@@ -137,34 +142,22 @@ func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next
 			start = append(bytes.Clone(from), 0)
 		}
 		for k, _ := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-			if q.Limit > 0 && len(page) == q.Limit {
-				next = page[len(page)-1].Key.Name
-				return nil
-			}
 			var t Table
 			if _, err := getJSON(tx.Bucket(bucketTables), k, &t); err != nil {
 				return err
+			}
+			if q.Keep != nil && !q.Keep(t) {
+				continue
+			}
+			if q.Limit > 0 && len(page) == q.Limit {
+				next = page[len(page)-1].Key.Name
+				return nil
 			}
 			page = append(page, t)
 		}
 		return nil
 	})
 	return page, next, err
-}
-
-// Schemas lists the schemas of a project that hold tables, in name order.
-func (s *Store) Schemas(project string) (names []string, err error) {
-	prefix := []byte(strings.ToLower(project) + "\x00")
-	err = s.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketTables).Cursor()
-		for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); {
-			name, _, _ := strings.Cut(string(k[len(prefix):]), "\x00")
-			names = append(names, name)
-			k, _ = c.Seek([]byte(string(prefix) + name + "\x01"))
-		}
-		return nil
-	})
-	return names, err
 }
 
 // AlterTable replaces a table's definition by what change makes of a copy. ID, Key

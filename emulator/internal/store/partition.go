@@ -257,6 +257,33 @@ func (s *Store) Partitions(k Key, q PartitionQuery) (page []Partition, next stri
 	return page, "", nil
 }
 
+// Files counts the segments that hold the rows of a table, or of the partition that spec
+// names.
+func (s *Store) Files(k Key, spec types.PartitionSpec) (n int64, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		t, err := getTable(tx, k)
+		if err != nil {
+			return err
+		}
+		if spec, err = t.Spec(spec, len(spec) == 0); err != nil {
+			return err
+		}
+		parts, err := listParts(tx, t.ID, spec)
+		if err != nil {
+			return err
+		}
+		c := tx.Bucket(bucketSegs).Cursor()
+		for _, p := range parts {
+			prefix := key64(p.Number)
+			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
 // Truncate removes all rows of a table, or of the one partition spec names.
 func (s *Store) Truncate(k Key, spec types.PartitionSpec) error {
 	var gone []string

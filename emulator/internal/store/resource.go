@@ -130,6 +130,11 @@ func (s *Store) putResource(c ResourceChange, also func(*bolt.Tx) error) (r Reso
 		case err != nil && !errors.Is(err, ErrNoSuchResource):
 			return err
 		}
+		if err != nil {
+			if err := s.requireSchema(tx, c.Key.Project, c.Key.Schema); err != nil {
+				return err
+			}
+		}
 		old = was.Content
 		if r, err = c.apply(was, s.now()); err != nil {
 			return err

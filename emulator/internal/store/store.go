@@ -33,11 +33,15 @@ var (
 	// Since version 2.
 	bucketResources     = []byte("resources")      // project 0 schema 0 name → Resource
 	bucketResourceParts = []byte("resource_parts") // project 0 schema 0 name → resourcePart
+	bucketProjects      = []byte("projects")       // project → Project
+	bucketSchemas       = []byte("schemas")        // project 0 schema → Schema
+	bucketFunctions     = []byte("functions")      // project 0 schema 0 name → Function
 )
 
 // buckets are all of the catalogue's; prepare makes what is missing.
 var buckets = [][]byte{
 	bucketMeta, bucketTables, bucketParts, bucketSegs, bucketUploads, bucketBlocks, bucketResources, bucketResourceParts,
+	bucketProjects, bucketSchemas, bucketFunctions,
 }
 
 // DefaultUploadTTL is the life of upload sessions (the service's 24 h).
@@ -51,6 +55,9 @@ type Options struct {
 	// Discard keeps no rows: segments are verified and counted as they come, then
 	// forgotten, and nothing is fsynced. For benchmarks of what feeds the store.
 	Discard bool
+	// Schemas says that a schema must be created before anything is put into it;
+	// otherwise it comes to be with its first object.
+	Schemas bool
 	// FS replaces the segment folder's file system, for tests; nil = Dir/segments.
 	FS FS
 	// ResourceFS does so for the contents of resources; nil = Dir/resources.
@@ -178,7 +185,7 @@ func (s *Store) prepare() error {
 				return err
 			}
 		}
-		return nil
+		return s.keepBirth(tx)
 	})
 	if err != nil {
 		return fmt.Errorf("prepare catalogue: %w", err)

@@ -218,7 +218,7 @@ func TestCatalogue(t *testing.T) {
 	if err := s.DropTable(k, true); err != nil {
 		t.Errorf("DropTable if exists: %v", err)
 	}
-	if names, err := s.Schemas("p"); err != nil || len(names) != 1 || names[0] != "default" {
+	if names, _, err := s.Schemas("p", store.NameQuery{}); err != nil || len(names) != 1 || names[0].Name != "default" {
 		t.Errorf("Schemas = %v, %v", names, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -67,6 +68,13 @@ type Table struct {
 	PrimaryKey []string
 	// Properties are the remaining TBLPROPERTIES, kept as given.
 	Properties map[string]string `json:",omitempty"`
+	// Kind is empty for a managed table, else the protocol's word: VIRTUAL_VIEW,
+	// MATERIALIZED_VIEW, EXTERNAL_TABLE.
+	Kind string `json:",omitempty"`
+	// ViewText is a view's query.
+	ViewText string `json:",omitempty"`
+	// Cluster is the layout that CLUSTERED BY asked for, nil for none; only shown.
+	Cluster *Clustering `json:",omitempty"`
 	// SchemaVersion counts changes of the columns, from 0.
 	SchemaVersion int
 	// NextColumnID is the smallest column ID never used.
@@ -78,6 +86,22 @@ type Table struct {
 	Rows, Bytes int64
 	// History holds the data columns of every schema version, by version.
 	History [][]Column
+}
+
+// Clustering is how rows of a table shall lie: together by Columns, hashed or by ranges,
+// sorted within. It changes no answer.
+type Clustering struct {
+	Range   bool
+	Columns []string
+	Sorted  []SortedColumn `json:",omitempty"`
+	// Buckets is 0 where the clause named no number.
+	Buckets int
+}
+
+// SortedColumn is a column that rows of a bucket are sorted by.
+type SortedColumn struct {
+	Column     string
+	Descending bool
 }
 
 // Partitioned reports whether the table has partition columns.
@@ -139,7 +163,7 @@ const (
 
 // normalize checks a definition and fills what the store assigns.
 func (t *Table) normalize() error {
-	if t.Key.Project == "" || t.Key.Schema == "" || !validName(t.Key.Name) {
+	if !validName(t.Key.Project) || !validName(t.Key.Schema) || !validName(t.Key.Name) {
 		return fmt.Errorf("table name %q: %w", t.Key, ErrInvalidTable)
 	}
 	t.Key = NewKey(t.Key.Project, t.Key.Schema, t.Key.Name)
@@ -178,6 +202,9 @@ func (t *Table) checkKeys() error {
 			return fmt.Errorf("table %s, partition column %s of type %s: %w", t.Key, c.Name, c.Type, ErrInvalidTable)
 		}
 	}
+	if err := t.checkCluster(); err != nil {
+		return err
+	}
 	for i, name := range t.PrimaryKey {
 		k := t.ColumnIndex(name)
 		if k < 0 {
@@ -188,6 +215,40 @@ func (t *Table) checkKeys() error {
 	return nil
 }
 
+// checkCluster finds the columns of the clause, in whatever case it names them.
+func (t *Table) checkCluster() error {
+	if t.Cluster == nil {
+		return nil
+	}
+	c := Clustering{Range: t.Cluster.Range, Buckets: t.Cluster.Buckets}
+	find := func(name string) (string, error) {
+		k := t.ColumnIndex(name)
+		if k < 0 {
+			return "", fmt.Errorf("table %s, clustering column %q: %w", t.Key, name, ErrInvalidTable)
+		}
+		return t.Columns[k].Name, nil
+	}
+	for _, name := range t.Cluster.Columns {
+		found, err := find(name)
+		if err != nil {
+			return err
+		}
+		c.Columns = append(c.Columns, found)
+	}
+	for _, sorted := range t.Cluster.Sorted {
+		found, err := find(sorted.Column)
+		if err != nil {
+			return err
+		}
+		c.Sorted = append(c.Sorted, SortedColumn{found, sorted.Descending})
+	}
+	t.Cluster = &c
+	return nil
+}
+
+// ValidName reports whether a project, schema or table can be called s.
+func ValidName(s string) bool { return validName(s) }
+
 func validName(s string) bool {
-	return s != "" && len(s) <= maxNameBytes && utf8.ValidString(s) && !strings.ContainsAny(s, "\x00./`'\"")
+	return s != "" && len(s) <= maxNameBytes && utf8.ValidString(s) && !strings.ContainsAny(s, "./`'\"") && !strings.ContainsFunc(s, unicode.IsControl)
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// levels unless a session asks for three, and a schema comes to be with its first
 	// table.
 	Schemas bool
+	// Region is what projects say they lie in; empty means local. Signatures of the version 4 are
+	// accepted for every region.
+	Region string
 	// Discard checks uploaded rows and keeps none. For benchmarks.
 	Discard bool
 	// AccessID and AccessKey are the first of Accounts, for those who need no other.
@@ -120,6 +123,9 @@ func New(opt Options) (_ *Server, err error) {
 	if s.opt.Now == nil {
 		s.opt.Now = time.Now
 	}
+	if s.opt.Region == "" {
+		s.opt.Region = "local"
+	}
 	if s.opt.Listen == "" {
 		s.opt.Listen = "127.0.0.1:0"
 	}
@@ -170,7 +176,7 @@ func (s *Server) openStore() error {
 
 // wire puts the handlers together.
 func (s *Server) wire() {
-	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, Schemas: s.opt.Schemas, IssueToken: s.issueToken})
+	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, Schemas: s.opt.Schemas, Region: s.opt.Region, IssueToken: s.issueToken})
 	s.tunnel = tunnel.New(tunnel.Options{
 		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
 	})

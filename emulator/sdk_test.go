@@ -292,3 +292,17 @@ func TestServer_address_in_use(t *testing.T) {
 		t.Error("New on a taken address: want an error")
 	}
 }
+
+func TestSDK_primary_key_without_transactional(t *testing.T) {
+	s := start(t, emulator.Options{Region: "cn-shanghai"})
+	c := client(s)
+	must(t, exec(t, c, "create table t (id bigint not null, primary key (id))"))
+	table := c.Table("t")
+	must(t, table.Load())
+	if got := table.PrimaryKeys(); len(got) != 1 || got[0] != "id" || table.Transactional() {
+		t.Errorf("primary keys %v, transactional %t, want [id] of an ordinary table", got, table.Transactional())
+	}
+	if got := c.RegionId(); got != "cn-shanghai" {
+		t.Errorf("region = %q, want the one of the options", got)
+	}
+}

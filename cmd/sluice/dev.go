@@ -120,9 +120,9 @@ func newLogger(verbose bool) *slog.Logger {
 }
 
 type emulatorFlags struct {
-	listen, data, store, projects string
-	accounts, tokens              []string
-	schemas, anonymous, verbose   bool
+	listen, data, store, projects, region string
+	accounts, tokens                      []string
+	schemas, anonymous, verbose           bool
 }
 
 func newEmulator() *cobra.Command {
@@ -139,6 +139,7 @@ func newEmulator() *cobra.Command {
 	cmd.Flags().StringVar(&f.store, "store", "keep", "keep or discard uploaded rows")
 	cmd.Flags().StringVar(&f.projects, "projects", "", "names of the projects, with commas; empty: every name is one")
 	cmd.Flags().BoolVar(&f.schemas, "schemas", false, "the projects have schemas: names have three levels, and a schema is created before its first table")
+	cmd.Flags().StringVar(&f.region, "region", "local", "the region that projects say they lie in")
 	cmd.Flags().BoolVar(&f.anonymous, "anonymous", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
 	cmd.Flags().StringArrayVar(&f.accounts, "account", nil, "further keys, ID:KEY, or temporary ones, ID:KEY:TOKEN or ID:KEY:TOKEN:END with an RFC 3339 time; may be repeated")
 	cmd.Flags().StringArrayVar(&f.tokens, "bearer-token", nil, "a token that needs no signature, TOKEN or TOKEN@END; may be repeated")
@@ -147,7 +148,7 @@ func newEmulator() *cobra.Command {
 }
 
 func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
-	options := emulator.Options{Listen: f.listen, DataDir: f.data, Schemas: f.schemas, Logger: newLogger(f.verbose)}
+	options := emulator.Options{Listen: f.listen, DataDir: f.data, Schemas: f.schemas, Region: f.region, Logger: newLogger(f.verbose)}
 	switch f.store {
 	case "keep":
 	case "discard":

@@ -118,9 +118,6 @@ func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) 
 		}
 		setProperties(&t, s.Properties)
 	}
-	if len(t.PrimaryKey) > 0 && !t.Transactional {
-		return semantic(s.Table.Pos, "a table with a primary key must be transactional: TBLPROPERTIES ('transactional'='true')")
-	}
 	_, _, err = x.store.CreateTable(t, s.IfNotExists)
 	return err
 }

@@ -56,7 +56,7 @@ func (s *Service) defaults() map[string]string {
 
 func (s *Service) describeProject(p store.Project, all bool) projectXML {
 	x := projectXML{
-		Name: p.Name, Type: "managed", Comment: p.Comment, State: "AVAILABLE", Region: "local", TenantID: tenantID, Allow3Tier: s.schemas,
+		Name: p.Name, Type: "managed", Comment: p.Comment, State: "AVAILABLE", Region: s.region, TenantID: tenantID, Allow3Tier: s.schemas,
 	}
 	values := map[string]string{schemaModel: strconv.FormatBool(s.schemas)}
 	if all {

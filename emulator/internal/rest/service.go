@@ -26,6 +26,7 @@ type Service struct {
 	now       func() time.Time
 	projects  []string
 	schemas   bool // three-level names
+	region    string
 	issue     func(ctx context.Context, until time.Time) (string, error)
 }
 
@@ -39,13 +40,15 @@ type Options struct {
 	// Schemas says that names have three levels, and that a schema must be created before
 	// anything is put into it. The store enforces the second.
 	Schemas bool
+	// Region is the one that projects lie in.
+	Region string
 	// IssueToken makes a bearer token for the sender of the request of ctx.
 	IssueToken func(ctx context.Context, until time.Time) (string, error)
 }
 
 // New returns the handler.
 func New(opt Options) *Service {
-	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, schemas: opt.Schemas, issue: opt.IssueToken}
+	return &Service{store: opt.Store, instances: opt.Instances, now: opt.Now, projects: opt.Projects, schemas: opt.Schemas, region: opt.Region, issue: opt.IssueToken}
 }
 
 // ServeHTTP answers one request. The path must not carry the mount prefix any more.

@@ -37,7 +37,7 @@ func startEndpoint(ctx context.Context, program, dir string, p *plan) (_ *endpoi
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	e.cmd = exec.CommandContext(ctx, program, "emulator", "--listen", "127.0.0.1:0", "--data", data, //nolint:gosec // the caller's program
-		"--projects", p.Project, "--verbose")
+		"--projects", p.Project, "--region", "cn-shanghai", "--verbose")
 	e.cmd.Stderr = log
 	e.cmd.Cancel = func() error { return e.cmd.Process.Signal(syscall.SIGTERM) }
 	e.cmd.WaitDelay = 10 * time.Second

@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
@@ -57,11 +59,14 @@ func fits128(d decimal128.Num, digits int) bool {
 	return d.Less(limit) && limit.Negate().Less(d)
 }
 
-// parseDecimal reads plain decimal text as the unscaled integer at the given scale;
+// parseDecimal reads decimal text as the unscaled integer at the given scale;
 // digits beyond it are rounded half up (away from zero), as the service's own
 // writers do. More than precision digits is an error.
 func parseDecimal(text []byte, precision, scale int) (*big.Int, error) {
-	s := text
+	s, err := withoutExponent(text)
+	if err != nil {
+		return nil, err
+	}
 	negative := false
 	if len(s) > 0 && (s[0] == '-' || s[0] == '+') {
 		negative = s[0] == '-'
@@ -122,6 +127,32 @@ func parseDecimal(text []byte, precision, scale int) (*big.Int, error) {
 		v.Neg(v)
 	}
 	return v, nil
+}
+
+// maxExponent bounds what an exponent may make of a text; beyond it no value but zero fits a column.
+const maxExponent = 100
+
+// withoutExponent spells 1.5E-7 as 0.00000015. PyODPS writes str(Decimal), which has an exponent for small values, also for a
+// zero with more than six digits after the point.
+func withoutExponent(text []byte) ([]byte, error) {
+	at := bytes.IndexAny(text, "eE")
+	if at < 0 {
+		return text, nil
+	}
+	mantissa := bytes.TrimLeft(text[:at], "+-")
+	exponent, err := strconv.Atoi(string(text[at+1:]))
+	if err != nil || len(mantissa) > 2*maxExponent || max(exponent, -exponent) > maxExponent {
+		return nil, fmt.Errorf("%q is no decimal", clip(text))
+	}
+	sign := text[:at-len(mantissa)]
+	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
+	if len(whole)+len(fraction) == 0 {
+		return nil, fmt.Errorf("%q is no decimal", clip(text))
+	}
+	digits := append(append(bytes.Repeat([]byte("0"), max(-exponent, 0)), whole...), fraction...)
+	digits = append(digits, bytes.Repeat([]byte("0"), max(exponent-len(fraction), 0))...)
+	point := max(-exponent, 0) + len(whole) + exponent
+	return slices.Concat(sign, digits[:point], []byte("."), digits[point:]), nil
 }
 
 // parseSmallDecimal is parseDecimal for texts whose unscaled value surely fits an

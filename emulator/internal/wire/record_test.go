@@ -184,7 +184,7 @@ func TestRecordRefusesBadValues(t *testing.T) {
 	for _, c := range []struct{ name, typ, field string }{
 		{"tinyint 128", "tinyint", "08 8002"},
 		{"boolean 2", "boolean", "08 02"},
-		{"decimal text", "decimal(10,2)", "0a 03 31 65 33"},
+		{"decimal text", "decimal(10,2)", "0a 03 31 65 65"},
 		{"decimal too big", "decimal(3,1)", "0a 03 313030"},
 		{"length beyond the limit", "string", "0a ffffffff0f"},
 		{"null map key", "map<string,bigint>", "0a 01 01 01 00 02"},
@@ -227,6 +227,7 @@ func TestRecordDecimalRounding(t *testing.T) {
 	cols := columns(t, "decimal(10,2)", "decimal(40,1)")
 	for text, want := range map[string]string{
 		"1": "1.00", "-0.005": "-0.01", "0.004": "0.00", "+7.": "7.00", ".5": "0.50", "12345678.994999": "12345678.99", "99999999.99": "99999999.99", "000000000000000000000001.5": "1.50",
+		"0E-18": "0.00", "-1.5E-1": "-0.15", "1e3": "1000.00", "12.345E1": "123.45", "5E-3": "0.01", "+.5e+0": "0.50", "0E+2": "0.00",
 	} {
 		field := append([]byte{10, byte(len(text))}, text...)
 		r := wire.NewRecordReader(bytes.NewReader(field), cols, memory.DefaultAllocator)
@@ -241,7 +242,7 @@ func TestRecordDecimalRounding(t *testing.T) {
 			t.Errorf("decimal %q = %s, want %s", text, got, want)
 		}
 	}
-	for _, text := range []string{"99999999.995", "100000000", "", "-", ".", "1e3", "1.2.3", "--1", "NaN"} {
+	for _, text := range []string{"99999999.995", "100000000", "", "-", ".", "1e8", "1e", "e1", ".e1", "1e1.5", "1e1e1", "1.2.3e1", "1e101", "1e-101", "1e99999999999999999999", "1.2.3", "--1", "NaN"} {
 		if got := wire.NormalizeDecimal(t, text, 10, 2); got != "error" {
 			t.Errorf("decimal %q = %s, want an error", text, got)
 		}

@@ -1,7 +1,7 @@
 # Official clients against the embedded endpoint. A suite is a target conformance-NAME: it obeys CUT (full or smoke), prints a last line
 # "NAME: N passed, N failed, N skipped", and fails itself when anything failed. README.md beside this file says what each suite does.
 
-SUITES := pyodps matrix
+SUITES := pyodps java matrix
 CUT    ?= full
 PYTHON ?= python3.11
 VENV   := out/venv
@@ -19,8 +19,17 @@ conformance-smoke: bin/sluice ## a small cut of it, below 4 minutes
 conformance-pyodps: bin/sluice $(VENV)/.ready
 	cd $(CLIENTS)/python && $(CURDIR)/$(VENV)/bin/python -m pytest -q -p no:cacheprovider $(if $(filter smoke,$(CUT)),-m smoke) $(ARGS)
 
+.PHONY: conformance-java
+conformance-java: bin/sluice
+	$(CLIENTS)/java/run $(CUT) $(ARGS)
+
+# The Java SDK's adapter of the matrix. Maven sees itself what must be built again.
+.PHONY: java-adapter
+java-adapter:
+	mvn -B -ntp -q -f $(CLIENTS)/java -pl sdk -am process-classes
+
 .PHONY: conformance-matrix
-conformance-matrix: bin/sluice bin/sluiced out/conformance/matrixgosdk out/conformance/matrixsluice $(VENV)/.ready
+conformance-matrix: bin/sluice java-adapter bin/sluiced out/conformance/matrixgosdk out/conformance/matrixsluice $(VENV)/.ready
 	$(VENV)/bin/python $(CLIENTS)/matrix/run.py --cut $(CUT) $(ARGS)
 
 # The stamp is newer than the requirements when the environment is complete.

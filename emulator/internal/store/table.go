@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -139,12 +140,29 @@ func (t Table) Spec(spec types.PartitionSpec, partial bool) (types.PartitionSpec
 	if len(out) != len(spec) {
 		return nil, fmt.Errorf("table %s: %q does not name its leading partition columns: %w", t.Key, spec, ErrInvalidPartition)
 	}
-	for _, v := range out {
+	for i, v := range out {
 		if v.Value == "" || len(v.Value) > maxPartitionValue || strings.ContainsRune(v.Value, 0) || !utf8.ValidString(v.Value) {
 			return nil, fmt.Errorf("table %s: bad value of %s: %w", t.Key, v.Column, ErrInvalidPartition)
 		}
+		if c := t.PartitionColumns[i]; !isValueOf(c.Type.Kind, v.Value) {
+			return nil, fmt.Errorf("table %s: %q is no %s, the type of %s: %w", t.Key, v.Value, c.Type, v.Column, ErrInvalidPartition)
+		}
 	}
 	return out, nil
+}
+
+// isValueOf reports whether a partition's value, which is text on the wire, can be read as its column's type: a query
+// over the partition would fail otherwise.
+func isValueOf(k types.Kind, text string) bool {
+	bits := map[types.Kind]int{types.TinyInt: 8, types.SmallInt: 16, types.Int: 32, types.BigInt: 64}[k]
+	var err error
+	switch {
+	case bits > 0:
+		_, err = strconv.ParseInt(text, 10, bits)
+	case k == types.Date:
+		_, err = time.Parse(time.DateOnly, text)
+	}
+	return err == nil
 }
 
 // Partition is one partition, or the whole of an unpartitioned table (empty Spec).

@@ -20,6 +20,9 @@ const (
 	sumSize       = 4
 )
 
+// emptyMD5 is the MD5 of no bytes.
+const emptyMD5 = "d41d8cd98f00b204e9800998ecf8427e"
+
 // MaxResourceBytes bounds one resource: the service's limit of 2 GB.
 const MaxResourceBytes = 2 << 30
 
@@ -172,7 +175,7 @@ func (r *ContentReader) WriteRange(w io.Writer, offset, count int64) error {
 		piece := offset / contentPiece
 		data, err := r.read(piece)
 		if err != nil {
-			return err
+			return fmt.Errorf("resource file %s: %w: %w", r.File, ErrStorage, err)
 		}
 		start := piece * contentPiece
 		n, err := w.Write(data[offset-start : min(end-start, int64(len(data)))])
@@ -184,17 +187,21 @@ func (r *ContentReader) WriteRange(w io.Writer, offset, count int64) error {
 	return nil
 }
 
-// Verify reads everything and compares it with its checksums, the MD5 included.
-func (r *ContentReader) Verify() error {
-	if int64(len(r.Sums)) != r.pieces()*sumSize {
-		return fmt.Errorf("%d bytes of checksums for %d bytes: %w", len(r.Sums), r.Size, ErrStorage)
+// verify reads everything and compares it with its checksums, the MD5 included.
+func (r *ContentReader) verify() error {
+	if r.Size < 0 || int64(len(r.Sums)) != r.pieces()*sumSize {
+		return fmt.Errorf("%d bytes of checksums for a size of %d bytes", len(r.Sums), r.Size)
 	}
 	digest := md5.New() //nolint:gosec // as above
-	if err := r.WriteRange(digest, 0, r.Size); err != nil {
-		return err
+	for piece := range r.pieces() {
+		data, err := r.read(piece)
+		if err != nil {
+			return err
+		}
+		digest.Write(data)
 	}
 	if got := hex.EncodeToString(digest.Sum(nil)); got != r.MD5 {
-		return fmt.Errorf("MD5 is %s, not %s: %w", got, r.MD5, ErrStorage)
+		return fmt.Errorf("the MD5 is %s, not %s", got, r.MD5)
 	}
 	return nil
 }
@@ -205,16 +212,15 @@ func (r *ContentReader) read(piece int64) ([]byte, error) {
 		r.piece = make([]byte, min(contentPiece, r.Size))
 	}
 	if (piece+1)*sumSize > int64(len(r.Sums)) {
-		return nil, fmt.Errorf("resource file %s: no checksum of piece %d: %w", r.File, piece, ErrStorage)
+		return nil, fmt.Errorf("no checksum of piece %d", piece)
 	}
 	start := piece * contentPiece
 	data := r.piece[:min(contentPiece, r.Size-start)]
 	if _, err := r.file.ReadAt(data, start); err != nil {
-		return nil, fmt.Errorf("read resource file %s at %d: %w: %w", r.File, start, ErrStorage, err)
+		return nil, fmt.Errorf("read at %d: %w", start, err)
 	}
 	if got, want := wire.CRC(0, data), r.sum(piece); got != want {
-		return nil, fmt.Errorf("resource file %s, bytes %d to %d: checksum is %08x, not %08x: %w",
-			r.File, start, start+int64(len(data)), got, want, ErrStorage)
+		return nil, fmt.Errorf("damaged between bytes %d and %d: the checksum is %08x, not %08x", start, start+int64(len(data)), got, want)
 	}
 	return data, nil
 }

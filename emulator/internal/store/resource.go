@@ -43,6 +43,9 @@ const (
 
 func (k ResourceKey) check(maxBytes int) error {
 	n := k.Name
+	if !validName(k.Project) || !validName(k.Schema) {
+		return fmt.Errorf("project %q or schema %q of a resource: %w", k.Project, k.Schema, ErrInvalidResource)
+	}
 	unfit := func(r rune) bool { return unicode.IsControl(r) || r == '/' || r == '\\' }
 	if strings.TrimSpace(n) == "" || n == "." || n == ".." || len(n) > maxBytes || !utf8.ValidString(n) || strings.ContainsFunc(n, unfit) {
 		return fmt.Errorf("resource name %q: want 1 to %d bytes of UTF-8 without slashes and control characters: %w", n, maxBytes, ErrInvalidResource)

@@ -260,7 +260,7 @@ func TestResourceCommitFails(t *testing.T) {
 				t.Errorf("%s, effect %v, repeated: %v", name, tookEffect, err)
 			}
 			must(t, s.Close())
-			s = open(t, store.Options{Dir: dir})
+			open(t, store.Options{Dir: dir})
 			live := map[string]int{"put": 2, "merge": 1, "delete": 1, "part": 2}[name]
 			if n := resourceFiles(t, dir); n != live {
 				t.Errorf("%s, effect %v: %d files after Open, want %d", name, tookEffect, n, live)

@@ -386,7 +386,7 @@ func parseFooter(footer, data []byte, verify bool) (messages []message, err erro
 	for range n {
 		m := message{offset: int64(le.Uint64(p)), meta: int64(le.Uint32(p[8:])), layout: types.Layout(le.Uint32(p[12:])),
 			body: int64(le.Uint64(p[16:])), rows: int64(le.Uint64(p[24:]))}
-		if m.offset < headerSize || m.body < 0 || m.rows < 0 || m.offset+m.size() > headerSize+int64(len(data)) {
+		if end := headerSize + int64(len(data)); m.offset < headerSize || m.offset > end || m.body < 0 || m.body > end || m.rows < 0 || m.offset+m.size() > end {
 			return nil, errors.New("segment footer points outside the data")
 		}
 		messages, p = append(messages, m), p[messageSize:]
@@ -396,6 +396,7 @@ func parseFooter(footer, data []byte, verify bool) (messages []message, err erro
 	if len(p) < blocks*blockSize {
 		return nil, errors.New("segment footer is too short")
 	}
+	at := headerSize
 	for range blocks {
 		length, crc := int(le.Uint32(p)), le.Uint32(p[4:])
 		p = p[blockSize:]
@@ -403,9 +404,9 @@ func parseFooter(footer, data []byte, verify bool) (messages []message, err erro
 			return nil, errors.New("segment checksums cover more than the data")
 		}
 		if verify && crc32.Checksum(data[:length], crc32.MakeTable(crc32.Castagnoli)) != crc {
-			return nil, errors.New("segment data is damaged")
+			return nil, fmt.Errorf("segment data is damaged between bytes %d and %d of the file", at, at+length)
 		}
-		data = data[length:]
+		data, at = data[length:], at+length
 	}
 	if len(data) != 0 {
 		return nil, errors.New("segment checksums do not cover the data")

@@ -38,6 +38,9 @@ var (
 	bucketFunctions     = []byte("functions")      // project 0 schema 0 name → Function
 )
 
+// keyDiscard in bucket meta marks a folder whose counters are no measure of its rows.
+var keyDiscard = []byte("discard")
+
 // buckets are all of the catalogue's; prepare makes what is missing.
 var buckets = [][]byte{
 	bucketMeta, bucketTables, bucketParts, bucketSegs, bucketUploads, bucketBlocks, bucketResources, bucketResourceParts,
@@ -129,7 +132,7 @@ func Open(opt Options) (*Store, error) {
 		}
 		opt.ResourceFS = fs
 	}
-	db, err := bolt.Open(filepath.Join(opt.Dir, "catalogue.db"), 0o644, &bolt.Options{
+	db, err := bolt.Open(filepath.Join(opt.Dir, catalogueFile), 0o644, &bolt.Options{
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	})
 	if err != nil {
@@ -182,6 +185,11 @@ func (s *Store) prepare() error {
 		}
 		for _, b := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+				return err
+			}
+		}
+		if s.opt.Discard {
+			if err := tx.Bucket(bucketMeta).Put(keyDiscard, []byte("true")); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,35 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
+)
+
+// checkLockTimeout is how long Check waits for an endpoint that is just ending.
+const checkLockTimeout = time.Second
+
+// Report is what Check saw of a data folder, Finding one line of it.
+type (
+	Report  = store.Report
+	Finding = store.Finding
+)
+
+// Errors of Check, for errors.Is: the folder is open in an endpoint, or is none.
+var (
+	ErrHeld    = store.ErrHeld
+	ErrNoStore = store.ErrNoStore
+)
+
+// Check verifies the data folder of an endpoint that does not run, down to the last
+// byte, and changes nothing. Damage is in the report; an error means that nothing was
+// checked. What it looks at: docs/endpoint.md 3.
+func Check(ctx context.Context, dir string) (*Report, error) {
+	report, err := store.Check(ctx, dir, checkLockTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("check data folder: %w", err)
+	}
+	return report, nil
+}

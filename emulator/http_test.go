@@ -168,14 +168,16 @@ func TestHTTP_instance_life(t *testing.T) {
 	}
 	path := "/api/projects/p/instances/" + location[1]
 	for query, want := range map[string]string{
-		"":                             "<Instance><Status>Terminated</Status></Instance>",
-		"?taskstatus":                  "<Status>Success</Status><Histories></Histories></Task>",
-		"?result":                      `<Result Format="text"></Result>`,
-		"?source":                      "<Job><Priority>9</Priority><Tasks><SQL><Name>N</Name><Config><Property><Name>settings</Name><Value>{&#34;a&#34;:&#34;b&#34;}</Value></Property></Config><Query><![CDATA[create table t (a bigint)]]></Query></SQL></Tasks></Job>",
-		"?instanceprogress&taskname=N": `<Progress><Stage ID="M1"><Status>Success</Status>`,
-		"?instancesummary&taskname=N":  `{"Instance":{"JsonSummary":"{}","Summary":""}}`,
-		"?instancedetail&taskname=N":   `"Status":"Terminated"`,
-		"?cached":                      "{}",
+		"":                              "<Instance><Status>Terminated</Status></Instance>",
+		"?taskstatus":                   "<Status>Success</Status><Histories></Histories></Task>",
+		"?result":                       `<Result Format="text"></Result>`,
+		"?source":                       "<Job><Priority>9</Priority><Tasks><SQL><Name>N</Name><Config><Property><Name>settings</Name><Value>{&#34;a&#34;:&#34;b&#34;}</Value></Property></Config><Query><![CDATA[create table t (a bigint)]]></Query></SQL></Tasks></Job>",
+		"?instanceprogress&taskname=N":  `<Progress><Stage ID="M1"><Status>Success</Status>`,
+		"?instancesummary&taskname=N":   `{"Instance":{"JsonSummary":"{\"Cost\":{`,
+		"?instancedetail&taskname=N":    `"Status":"Terminated"`,
+		"?detail&taskname=N":            `"tasks":[{"instances":[{"endTime":`,
+		"?cached":                       `"instancePriority":9,"instanceProcess":100,`,
+		"?info&taskname=N&key=warnings": `{"warnings":[]}`,
 	} {
 		if status, _, body := raw(t, s, "GET", path+query, ""); !strings.Contains(status, "200") || !strings.Contains(body, want) {
 			t.Errorf("GET instance%s = %s %s\nwant %s", query, status, body, want)

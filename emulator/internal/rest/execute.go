@@ -25,6 +25,7 @@ type job struct {
 	project  string
 	settings map[string]string
 	script   *ddl.Script
+	tally    *tally
 }
 
 // key resolves a table's name: of two parts the first is the schema if the session works

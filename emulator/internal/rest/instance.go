@@ -57,12 +57,21 @@ func (s State) final() bool { return s >= Succeeded }
 
 // Task is what a client submits.
 type Task struct {
-	Name     string
-	Query    string
-	UUID     string // makes a repeated submission the same instance; may be empty
-	Settings map[string]string
-	Priority int
+	// Job and GUID are the client's own names for the job; may be empty.
+	Job, GUID string
+	Name      string
+	Query     string
+	UUID      string // makes a repeated submission the same instance; may be empty
+	// Properties as submitted; Settings are what one of them holds.
+	Properties []property
+	Settings   map[string]string
+	Priority   int
+	// Interactive says that the task came through the interactive service (MaxQA).
+	Interactive bool
 }
+
+// kind is the type of the task in a client's words.
+func (t Task) kind() string { return "SQL" }
 
 // Instance is one submitted task; a value, as it was when asked for.
 type Instance struct {
@@ -76,6 +85,10 @@ type Instance struct {
 	Ended   time.Time // zero until the state is final
 	// Result is what a successful SELECT gave, else nil. It lives as long as Instances.
 	Result *Result
+	Stats  Stats
+
+	number uint64    // counts submissions
+	seen   time.Time // when this value was taken
 }
 
 // instance is the registry's record. Fields of Instance are guarded by Instances.mu.
@@ -84,6 +97,7 @@ type instance struct {
 	ctx    context.Context //nolint:containedctx // The instance's life, not a call's.
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the state is final
+	tally  *tally
 }
 
 // Instances runs submitted tasks and remembers them. Create it with NewInstances.
@@ -102,6 +116,7 @@ type Instances struct {
 	byUUID map[string]*instance // key: project and uuid
 	order  []*instance          // by time of submission
 	queued int
+	number uint64 // of the last submission
 	closed bool
 }
 
@@ -159,13 +174,16 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 	case parseErr != nil:
 		m.finish(i, outcome{}, parseErr)
 	case isQuery(script):
-		m.wg.Go(func() {
-			m.work(i, &job{project: project, settings: m.settings(task, script), script: script, id: i.ID})
-		})
+		m.wg.Go(func() { m.work(i, m.job(i, script)) })
 	default:
-		m.execute(i, &job{project: project, settings: m.settings(task, script), script: script, id: i.ID})
+		m.execute(i, m.job(i, script))
 	}
 	return m.snapshot(i), nil
+}
+
+// job is what an instance has to do.
+func (m *Instances) job(i *instance, script *ddl.Script) *job {
+	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally}
 }
 
 // isQuery tells what needs a worker from what is done at once.
@@ -205,9 +223,13 @@ func (m *Instances) add(project string, task Task, query bool) (i *instance, fre
 	case query && m.queued >= maxQueued:
 		return &instance{}, false, errorf(429, "FlowExceeded", "ODPS-0010000:%d queries are waiting already", m.queued)
 	}
-	i = &instance{done: make(chan struct{})}
+	i = &instance{done: make(chan struct{}), tally: &tally{}}
 	i.ctx, i.cancel = context.WithCancel(m.base)
-	i.Instance = Instance{ID: newInstanceID(m.now()), Project: project, Task: task, Started: m.now()}
+	m.number++
+	i.Instance = Instance{ID: newInstanceID(m.now()), Project: project, Task: task, Started: m.now(), number: m.number}
+	if task.Interactive {
+		i.ID += "_mcqa" // by which one client tells them
+	}
 	m.byID[i.ID] = i
 	if task.UUID != "" {
 		m.byUUID[key] = i
@@ -302,7 +324,14 @@ func failureText(err error) string {
 func (m *Instances) snapshot(i *instance) Instance {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return i.Instance
+	return m.value(i)
+}
+
+// value is an instance as it is now. mu is held.
+func (m *Instances) value(i *instance) Instance {
+	out := i.Instance
+	out.Stats, out.seen = i.tally.snapshot(), m.now()
+	return out
 }
 
 // Get returns an instance of a project.
@@ -339,8 +368,9 @@ func (m *Instances) Stop(ctx context.Context, project, id string) error {
 	}
 }
 
-// settle waits until an instance is over, but not beyond ctx, and returns it as it is then.
-func (m *Instances) settle(ctx context.Context, i Instance) Instance {
+// await waits until an instance is over, but not beyond ctx or patience, and returns it as
+// it is then.
+func (m *Instances) await(ctx context.Context, i Instance, patience time.Duration) Instance {
 	if i.State.final() {
 		return i
 	}
@@ -348,6 +378,8 @@ func (m *Instances) settle(ctx context.Context, i Instance) Instance {
 	if err != nil { // over and forgotten
 		return i
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	select {
 	case <-running.done:
 	case <-ctx.Done():
@@ -362,7 +394,7 @@ func (m *Instances) List(project string) []Instance {
 	var out []Instance
 	for _, i := range slices.Backward(m.order) {
 		if strings.EqualFold(i.Project, project) {
-			out = append(out, i.Instance)
+			out = append(out, m.value(i))
 		}
 	}
 	return out

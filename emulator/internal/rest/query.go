@@ -23,7 +23,7 @@ func (x *executor) query(ctx context.Context, j *job, s *ddl.Query) (result *Res
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	return spool(x.dir, j.id, rows)
+	return spool(x.dir, j.id, rows, j.tally)
 }
 
 // createAs makes a table of a query's columns, filled with its rows. It fails before the
@@ -51,7 +51,7 @@ func (x *executor) createAs(ctx context.Context, j *job, s *ddl.CreateTable, t s
 	if err != nil {
 		return err
 	}
-	w := &tableWriter{store: x.store, table: made}
+	w := &tableWriter{store: x.store, table: made, tally: j.tally}
 	err = w.writeAll(rows, nil)
 	if err == nil {
 		err = w.publish(store.PublishOptions{})
@@ -82,7 +82,7 @@ func (x *executor) insert(ctx context.Context, j *job, s *ddl.Insert) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	w := &tableWriter{store: x.store, table: t, plan: plan}
+	w := &tableWriter{store: x.store, table: t, plan: plan, tally: j.tally}
 	if len(plan.dynamic) == 0 { // even without rows: an overwrite empties, a partition comes to be
 		w.open(plan.static)
 	}
@@ -177,6 +177,7 @@ type tableWriter struct {
 	table store.Table
 	plan  *insertPlan
 	parts []*part
+	tally *tally
 }
 
 type part struct {
@@ -195,6 +196,7 @@ func (w *tableWriter) open(spec types.PartitionSpec) *part {
 func (w *tableWriter) writeAll(rows *sql.Rows, plan *insertPlan) error {
 	for rows.Next() {
 		batch := rows.Batch()
+		w.tally.made(batch.NumRows())
 		if plan == nil {
 			if err := w.part(nil).writer.WriteBatch(batch); err != nil {
 				return err
@@ -307,5 +309,9 @@ func (w *tableWriter) publish(opt store.PublishOptions) error {
 		p.segment = segment
 		pubs = append(pubs, store.Publication{Spec: p.spec, Segments: []*store.Segment{segment}})
 	}
-	return w.store.Publish(w.table, pubs, opt)
+	err := w.store.Publish(w.table, pubs, opt)
+	if err == nil {
+		w.tally.wrote(w.table, pubs)
+	}
+	return err
 }

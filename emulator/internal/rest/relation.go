@@ -32,13 +32,14 @@ func (t tables) Open(_ context.Context, name []string) (sql.Relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &relation{table: table, snapshots: snapshots}, nil
+	return &relation{table: table, snapshots: snapshots, tally: t.job.tally}, nil
 }
 
 // relation is one table's rows, the partition columns added.
 type relation struct {
 	table     store.Table
 	snapshots []*store.Snapshot
+	tally     *tally
 }
 
 func (r *relation) Columns() []sql.Column { return sqlColumns(r.table) }
@@ -70,6 +71,7 @@ func (r *relation) Narrow(equal map[string]string) {
 }
 
 func (r *relation) Close() {
+	r.tally.read(r.table, r.snapshots)
 	for _, s := range r.snapshots {
 		s.Release()
 	}

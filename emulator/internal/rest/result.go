@@ -103,13 +103,13 @@ func (r *Result) remove() error {
 }
 
 // spool writes the rows of a query to a file of its own. On an error there is no file.
-func spool(dir, id string, rows *sql.Rows) (*Result, error) {
+func spool(dir, id string, rows *sql.Rows, count *tally) (*Result, error) {
 	r := &Result{Columns: rows.Columns(), path: filepath.Join(dir, id+".arrow")}
 	file, err := os.Create(r.path)
 	if err != nil {
 		return nil, fmt.Errorf("create result: %w", err)
 	}
-	err = r.write(file, rows)
+	err = r.write(file, rows, count)
 	err = errors.Join(err, file.Close())
 	if err != nil {
 		return nil, errors.Join(err, r.remove())
@@ -117,7 +117,7 @@ func spool(dir, id string, rows *sql.Rows) (*Result, error) {
 	return r, nil
 }
 
-func (r *Result) write(w io.Writer, rows *sql.Rows) error {
+func (r *Result) write(w io.Writer, rows *sql.Rows, count *tally) error {
 	schema := r.Arrow()
 	writer, err := ipc.NewFileWriter(w, ipc.WithSchema(schema))
 	if err != nil {
@@ -132,6 +132,7 @@ func (r *Result) write(w io.Writer, rows *sql.Rows) error {
 		}
 		r.starts = append(r.starts, r.Rows)
 		r.Rows += rows.Batch().NumRows()
+		count.made(rows.Batch().NumRows())
 	}
 	if rows.Err() != nil {
 		return rows.Err()

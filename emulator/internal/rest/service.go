@@ -114,6 +114,8 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 		return s.resources(w, r)
 	case "instances":
 		return s.instanceRoutes(w, r)
+	case "cachedinstances":
+		return s.queuedInstances(w, r)
 	default:
 		return noRoute(hr)
 	}

@@ -5,7 +5,6 @@ package archtest
 var goroutines = map[string]string{
 	"client/session.go":                    "the receiver of one stream; serve waits for received",
 	"client/writer.go":                     "the writer's loop; NewWriter and Close wait for ready or done",
-	"emulator/internal/sql/source.go":      "the reader ahead of DuckDB; stop cancels it and waits for done",
 	"emulator/internal/store/store.go":     "the collector of dropped segments; Close stops it and waits for gcDone",
 	"service/internal/maxcompute/block.go": "one block's request; Close and Abort of the block wait for done",
 	"service/internal/rpc/apart.go":        "one function, which the caller waits for",

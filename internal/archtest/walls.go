@@ -108,7 +108,7 @@ var walls = []wall{
 	{"service/internal/telemetry", nil, []string{"go.opentelemetry.io/", "github.com/prometheus/"},
 		"logs, metrics, traces; knows no business"},
 
-	{"emulator/internal/sql/...", []string{"emulator/internal/..."}, []string{duckdb, arrow, uuid},
+	{"emulator/internal/sql/...", []string{"emulator/internal/..."}, []string{duckdb, arrow, uuid, xsync},
 		"the only user of DuckDB"},
 	{"emulator/...", []string{"emulator/..."}, []string{arrow, bbolt, klauspost, lz4, snappy, uuid, xsync, yaml},
 		"MaxCompute's look-alike; shares no constant with our adapter, so one misreading cannot hide behind the other"},

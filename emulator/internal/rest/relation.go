@@ -77,6 +77,83 @@ func (r *relation) Close() {
 	}
 }
 
+// A piece is some chunks of DuckDB's, so that threads share a table evenly, and bounded, so
+// that the results of some pieces are.
+const (
+	pieceRows  = 30 * 2048
+	pieceBytes = 4 << 20
+)
+
+func (r *relation) Pieces() ([]sql.Piece, error) {
+	var out []sql.Piece
+	for _, s := range r.snapshots {
+		constants, err := r.constants(s.Partition.Spec)
+		if err != nil {
+			return nil, err
+		}
+		pieces, err := s.Pieces(pieceRows, pieceBytes)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pieces {
+			out = append(out, piece{p, len(r.table.Columns), constants})
+		}
+	}
+	return out, nil
+}
+
+// constants are the values of a partition's columns. They need no release: their memory is
+// the collector's.
+func (r *relation) constants(spec types.PartitionSpec) ([]arrow.Array, error) {
+	var out []arrow.Array
+	for _, c := range r.table.PartitionColumns {
+		value, _ := spec.Value(c.Name)
+		constant, err := constantArray(c.Type.Arrow(types.LayoutWide), value, 1)
+		if err != nil {
+			return nil, fmt.Errorf("partition %s: value of %s is no %s: %w", spec, c.Name, c.Type, err)
+		}
+		out = append(out, constant)
+	}
+	return out, nil
+}
+
+// piece is a run of rows of one partition.
+type piece struct {
+	store.Piece
+	data      int           // number of data columns
+	constants []arrow.Array // of the partition columns
+}
+
+func (p piece) Rows() int { return int(p.Piece.Rows()) }
+
+func (p piece) Read(columns []int) ([]arrow.Array, error) {
+	var data []int
+	for _, at := range columns {
+		if at < p.data {
+			data = append(data, at)
+		}
+	}
+	batch, err := p.Piece.Read(data)
+	if err != nil {
+		return nil, err
+	}
+	defer batch.Release()
+	out := make([]arrow.Array, len(columns))
+	read := 0
+	for i, at := range columns {
+		if at < p.data {
+			out[i] = batch.Column(read)
+			read++
+		} else {
+			out[i] = p.constants[at-p.data]
+		}
+		out[i].Retain()
+	}
+	return out, nil
+}
+
+// Batches yields the rows in types.LayoutWide, with the columns at the given positions. A
+// batch is the iterator's.
 func (r *relation) Batches(ctx context.Context, columns []int) iter.Seq2[arrow.RecordBatch, error] {
 	all := r.Columns()
 	wanted := make([]sql.Column, len(columns))

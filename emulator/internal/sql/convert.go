@@ -1,55 +1,39 @@
 package sql
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
-// errNanos marks a timestamp that int64 nanoseconds cannot hold.
-var errNanos = errors.New("timestamp outside the years 1677 to 2262")
-
 const (
 	nanosPerSecond = int64(1e9)
-	nanosPerMicro  = 1000
 	maxDuckDigits  = 38
 )
 
-// The structs in which intervals pass through DuckDB. Their field names are such as no
-// table's would be, so that a result column shows what it is.
+// The structs in which intervals pass through DuckDB.
 var (
 	dayTimeStruct = arrow.StructOf(
-		arrow.Field{Name: "interval seconds", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
-		arrow.Field{Name: "interval nanos", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+		arrow.Field{Name: scan.Seconds, Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		arrow.Field{Name: scan.Nanos, Type: arrow.PrimitiveTypes.Int32, Nullable: true},
 	)
 	yearMonthStruct = arrow.StructOf(
-		arrow.Field{Name: "interval months", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+		arrow.Field{Name: scan.Months, Type: arrow.PrimitiveTypes.Int32, Nullable: true},
 	)
 )
 
-// unit is the form in which a table's timestamps go to DuckDB.
-type unit int
-
-const (
-	nanos unit = iota
-	micros
-)
-
-// duckArrow is the Arrow type in which values of t go to DuckDB.
-func duckArrow(t types.Type, u unit) arrow.DataType {
+// exported is the Arrow type in which DuckDB gives values of t back, if none of t's
+// timestamps lies beyond nanoseconds.
+func exported(t types.Type) arrow.DataType {
 	switch t.Kind {
 	case types.Timestamp, types.TimestampNTZ:
-		if u == micros {
-			return &arrow.TimestampType{Unit: arrow.Microsecond}
-		}
 		return &arrow.TimestampType{Unit: arrow.Nanosecond}
 	case types.IntervalDayTime:
 		return dayTimeStruct
@@ -59,41 +43,18 @@ func duckArrow(t types.Type, u unit) arrow.DataType {
 		p, s := t.PrecisionScale()
 		return &arrow.Decimal128Type{Precision: int32(min(p, maxDuckDigits)), Scale: int32(s)}
 	case types.Array:
-		return arrow.ListOf(duckArrow(t.Children[0].Type, u))
+		return arrow.ListOf(exported(t.Children[0].Type))
 	case types.Map:
-		return arrow.MapOf(duckArrow(t.Children[0].Type, u), duckArrow(t.Children[1].Type, u))
+		return arrow.MapOf(exported(t.Children[0].Type), exported(t.Children[1].Type))
 	case types.Struct:
 		fields := make([]arrow.Field, len(t.Children))
 		for i, c := range t.Children {
-			fields[i] = arrow.Field{Name: c.Name, Type: duckArrow(c.Type, u), Nullable: true}
+			fields[i] = arrow.Field{Name: c.Name, Type: exported(c.Type), Nullable: true}
 		}
 		return arrow.StructOf(fields...)
 	default:
 		return t.Arrow(types.LayoutWide)
 	}
-}
-
-// toDuck converts values of t from the wide layout. The caller releases the result.
-func toDuck(data arrow.ArrayData, t types.Type, u unit) (arrow.ArrayData, error) {
-	target := duckArrow(t, u)
-	switch t.Kind {
-	case types.Timestamp, types.TimestampNTZ:
-		return joinSecNano(data, target, u)
-	case types.IntervalYearMonth:
-		months := array.NewData(arrow.PrimitiveTypes.Int32, data.Offset()+data.Len(), []*memory.Buffer{nil, data.Buffers()[1]}, nil, 0, 0)
-		defer months.Release()
-		return rebuilt(data, target, data.Buffers()[:1], months), nil
-	case types.Decimal:
-		if p, _ := t.PrecisionScale(); p > maxDuckDigits {
-			return narrowDecimal(data, target)
-		}
-	case types.Array, types.Map, types.Struct:
-		return convertChildren(data, target, childTypes(t), func(child arrow.ArrayData, ct types.Type) (arrow.ArrayData, error) {
-			return toDuck(child, ct, u)
-		})
-	default:
-	}
-	return rebuilt(data, target, data.Buffers(), data.Children()...), nil
 }
 
 // fromDuck converts a result's values to t in the wide layout. data has the type in which
@@ -164,51 +125,6 @@ func convertChildren(data arrow.ArrayData, target arrow.DataType, kinds []types.
 		entries.Release()
 	}
 	return rebuilt(data, target, data.Buffers(), children...), nil
-}
-
-// joinSecNano turns (seconds, nanoseconds) into one number.
-func joinSecNano(data arrow.ArrayData, target arrow.DataType, u unit) (arrow.ArrayData, error) {
-	s := array.NewStructData(data)
-	defer s.Release()
-	secs, nano := s.Field(0).(*array.Int64), s.Field(1).(*array.Int32)
-	b := array.NewInt64Builder(memory.DefaultAllocator)
-	defer b.Release()
-	b.Reserve(s.Len())
-	for i := range s.Len() {
-		if s.IsNull(i) {
-			b.UnsafeAppendBoolToBitmap(false)
-			continue
-		}
-		v, err := joined(secs.Value(i), nano.Value(i), u)
-		if err != nil {
-			return nil, err
-		}
-		b.UnsafeAppend(v)
-	}
-	return typed(b, target), nil
-}
-
-func joined(sec int64, nano int32, u unit) (int64, error) {
-	perSecond, rest := nanosPerSecond, int64(nano)
-	if u == micros {
-		if nano%nanosPerMicro != 0 {
-			return 0, &Error{Code: codeSemantic, Message: "Semantic analysis exception - a column holds timestamps outside the years 1677 to 2262 and timestamps finer than a microsecond; SQL cannot work on both at once"}
-		}
-		perSecond, rest = nanosPerSecond/nanosPerMicro, int64(nano)/nanosPerMicro
-	}
-	v := sec * perSecond
-	sum := v + rest
-	if v/perSecond != sec || sum < v {
-		return 0, errNanos
-	}
-	return sum, nil
-}
-
-// typed finishes a builder of 64-bit values under another type of the same width.
-func typed(b *array.Int64Builder, target arrow.DataType) arrow.ArrayData {
-	arr := b.NewInt64Array()
-	defer arr.Release()
-	return rebuilt(arr.Data(), target, arr.Data().Buffers())
 }
 
 // splitTimestamp turns one number of any unit into (seconds, nanoseconds).
@@ -301,30 +217,6 @@ func yearMonths(data arrow.ArrayData) arrow.ArrayData {
 	defer out.Release()
 	out.Data().Retain()
 	return out.Data()
-}
-
-func narrowDecimal(data arrow.ArrayData, target arrow.DataType) (arrow.ArrayData, error) {
-	arr := array.NewDecimal256Data(data)
-	defer arr.Release()
-	dt := target.(*arrow.Decimal128Type)
-	b := array.NewDecimal128Builder(memory.DefaultAllocator, dt)
-	defer b.Release()
-	for i := range arr.Len() {
-		if arr.IsNull(i) {
-			b.AppendNull()
-			continue
-		}
-		v := arr.Value(i)
-		if !v.FitsInPrecision(dt.Precision) {
-			return nil, &Error{Code: codeExecution, Message: fmt.Sprintf("a decimal of more than %d digits cannot take part in a query: %s", maxDuckDigits, v.ToString(dt.Scale))}
-		}
-		words := v.Array()
-		b.Append(decimal128.New(int64(words[1]), words[0]))
-	}
-	out := b.NewDecimal128Array()
-	defer out.Release()
-	out.Data().Retain()
-	return out.Data(), nil
 }
 
 func widenDecimal(data arrow.ArrayData, target arrow.DataType) (arrow.ArrayData, error) {

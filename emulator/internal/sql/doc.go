@@ -4,17 +4,26 @@
 // result back as Arrow batches in MaxCompute's types. An INSERT is a query whose columns
 // are cast to a table's types; writing them is the caller's.
 //
-//	MaxCompute text ─ translate ▶ DuckDB text ─ parse ▶ tables named ─ Tables.Open ▶ rows
-//	                                                                                 │ Arrow, columns used
-//	Rows ◀ convert (wide layout) ◀ Arrow result ◀ query ◀ temporary tables ◀─────────┘
+//	MaxCompute text ─ translate ▶ DuckDB text ─ parse ▶ tables named ─ Tables.Open ▶ pieces of rows
+//	                                                                                 │ Arrow, in place
+//	Rows ◀ convert (wide layout) ◀ Arrow result ◀ query ◀ table function (scan) ◀────┘
 //
 // Main types: [Engine], opened at the first query; [Tables] and [Relation], through which
-// it reads; [Rows], a result being read.
+// it reads; [Rows], a result being read. Package duck runs statements, package scan lets
+// DuckDB read the rows where they lie.
 //
-// The rows of a query's tables are copied into temporary tables first, only the columns
-// that the query names. DuckDB can scan an Arrow stream in place, but pushes projections
-// and filters into that scan and trusts it to apply them, which a stream from Go does not
-// do: wrong rows or a crash. The copy is the price of exact answers.
+// Nothing is copied before the query. Where the query allows it, two things are done that
+// DuckDB cannot do with a table that is not its own (shape.go tells when, parts.go does it):
+//
+//   - A SELECT that gives one row or none for each row of one table runs over parts of the
+//     table, several at once, and the results are read in order. DuckDB would use one
+//     thread, to keep the order, and hold the whole result.
+//   - If its WHERE clause lets few rows through, these are found first, by the columns that
+//     the clause names; only of them the other columns are read. The clause is then applied
+//     again with the query, so that nothing depends on the first look.
+//
+// Rows of such a SELECT come in the order in which they were written, if DuckDB does not
+// make a join of its clause (a long IN list). Other queries promise no order.
 //
 // Types that DuckDB lacks travel like this:
 //

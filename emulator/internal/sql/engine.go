@@ -4,7 +4,6 @@ package sql
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,9 +12,10 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	duckdb "github.com/duckdb/duckdb-go/v2"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/sql/duck"
+	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
@@ -55,10 +55,11 @@ func mapDefinition() string {
 // Engine runs queries in one DuckDB in memory, opened at the first query. Safe for
 // concurrent use.
 type Engine struct {
-	mu        sync.Mutex
-	connector *duckdb.Connector // nil until the first query; guarded by mu
-	closed    bool              // guarded by mu
-	queries   int64             // numbers the queries' temporary names; guarded by mu
+	mu       sync.Mutex
+	database *duck.Database // nil until the first query; guarded by mu
+	scans    *scan.Function // of the database
+	known    functions      // of the database
+	closed   bool           // guarded by mu
 }
 
 // New returns an engine. It does nothing yet.
@@ -69,12 +70,11 @@ func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
-	if e.connector == nil {
-		return nil
+	if e.database != nil {
+		e.database.Close()
+		e.database = nil
 	}
-	err := e.connector.Close()
-	e.connector = nil
-	return err
+	return nil
 }
 
 // Query runs one SELECT over tables. With target, the result's columns are cast to its
@@ -91,7 +91,9 @@ func (e *Engine) Query(ctx context.Context, tables Tables, text string, target *
 	}
 	rows, err := s.run(ctx, tables, translated, target)
 	if err != nil {
-		return nil, errors.Join(err, s.close()) // Join keeps a lone error's text
+		err = s.failure(ctx.Err(), err)
+		s.close()
+		return nil, err
 	}
 	return rows, nil
 }
@@ -103,62 +105,86 @@ func (e *Engine) open(ctx context.Context) (*session, error) {
 	if e.closed {
 		return nil, errors.New("the SQL engine is closed")
 	}
-	first := e.connector == nil
-	if first {
-		connector, err := duckdb.NewConnector("", nil)
+	if e.database == nil {
+		if err := e.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := e.database.Connect()
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn: conn, database: e.database, scans: e.scans, known: e.known}, nil
+}
+
+// start opens and prepares the database. If that fails the next query tries again.
+func (e *Engine) start(ctx context.Context) (err error) {
+	database, err := duck.Open()
+	if err != nil {
+		return fmt.Errorf("open DuckDB: %w", err)
+	}
+	defer func() {
 		if err != nil {
-			return nil, fmt.Errorf("open DuckDB: %w", err)
+			database.Close()
 		}
-		e.connector = connector
+	}()
+	conn, err := database.Connect()
+	if err != nil {
+		return err
 	}
-	e.queries++
-	s, err := connect(ctx, e.connector, "sluice "+strconv.FormatInt(e.queries, 10))
-	if err == nil && first {
-		for _, statement := range setup {
-			if err = s.exec(ctx, statement); err != nil {
-				err = errors.Join(fmt.Errorf("set DuckDB up: %w", err), s.close())
-				break
-			}
+	defer conn.Close()
+	if e.scans, err = scan.Register(conn.Raw()); err != nil {
+		return err
+	}
+	for _, statement := range setup {
+		if err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("set DuckDB up: %w", err)
 		}
 	}
-	if err != nil && first { // so that the next query tries again
-		err = errors.Join(err, e.connector.Close())
-		e.connector = nil
+	names, err := (&session{conn: conn}).strings(ctx, functionsQuery)
+	if err != nil {
+		return fmt.Errorf("list DuckDB's functions: %w", err)
 	}
-	return s, err
+	e.known = functions{}
+	for _, name := range names {
+		e.known[name[0]] = true
+	}
+	e.database = database
+	return nil
 }
 
-// session is one connection with one query's temporary tables.
+// session is one query's connection with the tables that it reads.
 type session struct {
-	conn   driver.Conn
-	arrow  *duckdb.Arrow
-	prefix string // of the names that belong to the session
+	database *duck.Database
+	conn     *duck.Conn
+	scans    *scan.Function
+	known    functions
+	tables   []*openTable
 }
 
-func connect(ctx context.Context, connector *duckdb.Connector, prefix string) (*session, error) {
-	conn, err := connector.Connect(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connect to DuckDB: %w", err)
+// openTable is one place of a query that names a table.
+type openTable struct {
+	relation Relation
+	columns  []Column
+	scan     *scan.Table
+	cursor   *scan.Cursor
+}
+
+// close drops the connection and unpins the tables, in this order: DuckDB may hold
+// addresses of their bytes.
+func (s *session) close() {
+	s.conn.Close()
+	for _, t := range s.tables {
+		if t.cursor != nil {
+			t.cursor.Close()
+			t.scan.Release()
+		}
+		t.relation.Close()
 	}
-	a, err := duckdb.NewArrowFromConn(conn)
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return &session{conn: conn, arrow: a, prefix: prefix}, nil
 }
 
-// close drops the temporary tables with the connection.
-func (s *session) close() error { return s.conn.Close() }
-
-func (s *session) exec(ctx context.Context, statement string) error {
-	_, err := s.conn.(driver.ExecerContext).ExecContext(ctx, statement, nil)
-	return err
-}
-
-// table is the quoted name of the i-th temporary table.
-func (s *session) table(i int) string {
-	return quoteName(s.prefix + " table " + strconv.Itoa(i))
-}
+// table is the quoted name of the i-th table.
+func (s *session) table(i int) string { return quoteName("sluice table " + strconv.Itoa(i)) }
 
 func (s *session) run(ctx context.Context, tables Tables, text string, target *Target) (*Rows, error) {
 	p, err := s.parse(ctx, text)
@@ -167,11 +193,14 @@ func (s *session) run(ctx context.Context, tables Tables, text string, target *T
 	}
 	var columns [][]Column
 	for i, ref := range p.tables {
-		c, err := s.load(ctx, tables, text, p, i)
+		t, err := s.openTable(ctx, tables, text, p, i)
 		if err != nil {
 			return nil, fmt.Errorf("read table %s: %w", strings.Join(ref.name, "."), err)
 		}
-		columns = append(columns, c)
+		columns = append(columns, t.columns)
+	}
+	if err := s.show(ctx, s.conn); err != nil {
+		return nil, err
 	}
 	query, err := p.rewrite(text, s.table)
 	if err != nil {
@@ -186,20 +215,54 @@ func (s *session) run(ctx context.Context, tables Tables, text string, target *T
 			return nil, err
 		}
 	}
-	reader, err := s.arrow.QueryContext(ctx, query)
+	result, err := s.execute(ctx, p, query, target)
 	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
-	rows := &Rows{session: s, reader: reader}
+	rows := &Rows{ended: ctx.Err, session: s, result: result}
 	if target != nil {
 		rows.columns = named(found, target.Types)
 		return rows, nil
 	}
-	if rows.columns, err = p.resultColumns(found, reader.Schema(), columns); err != nil {
-		reader.Release()
+	if rows.columns, err = p.resultColumns(found, result.Schema(), columns); err != nil {
+		result.Close()
 		return nil, err
 	}
 	return rows, nil
+}
+
+// execute runs the query in the way that suits it: as a whole, or over parts of its table;
+// with the rows chosen before, or not.
+func (s *session) execute(ctx context.Context, p *plan, query string, target *Target) (reader, error) {
+	if !p.single() || len(s.tables[0].scan.Pieces) <= fewParts*partPieces {
+		return s.conn.Query(ctx, query)
+	}
+	c, err := s.chooser(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if p.rowwise(s.known) && (target == nil || target.GroupBy == 0) {
+		return s.startParts(ctx, query, c)
+	}
+	if c != nil {
+		if err := s.chooseAll(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return s.conn.Query(ctx, query)
+}
+
+// chooser returns nil if there is nothing to choose by.
+func (s *session) chooser(ctx context.Context, p *plan) (*chooser, error) {
+	tree, err := p.choosing(s.tables[0].columns, s.known, placesView)
+	if err != nil || tree == nil {
+		return nil, err
+	}
+	text, err := s.strings(ctx, "SELECT json_deserialize_sql(CAST("+quoteString(string(tree))+" AS JSON))")
+	if err != nil {
+		return nil, fmt.Errorf("write a query: %w", err)
+	}
+	return &chooser{query: text[0][0]}, nil
 }
 
 // parse lets DuckDB build the syntax tree.
@@ -217,7 +280,7 @@ func (s *session) parse(ctx context.Context, text string) (*plan, error) {
 func (s *session) describe(ctx context.Context, query string) ([]described, error) {
 	rows, err := s.strings(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
 	if err != nil {
-		return nil, failure(err)
+		return nil, err
 	}
 	out := make([]described, len(rows))
 	for i, r := range rows {
@@ -228,14 +291,14 @@ func (s *session) describe(ctx context.Context, query string) ([]described, erro
 
 // strings runs a query whose columns are strings.
 func (s *session) strings(ctx context.Context, query string) ([][]string, error) {
-	reader, err := s.arrow.QueryContext(ctx, query)
+	result, err := s.conn.Query(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	defer reader.Release()
+	defer result.Close()
 	var out [][]string
-	for reader.Next() {
-		batch := reader.RecordBatch()
+	for result.Next() {
+		batch := result.RecordBatch()
 		for i := range int(batch.NumRows()) {
 			row := make([]string, batch.NumCols())
 			for c := range row {
@@ -244,12 +307,11 @@ func (s *session) strings(ctx context.Context, query string) ([][]string, error)
 			out = append(out, row)
 		}
 	}
-	return out, reader.Err()
+	return out, result.Err()
 }
 
-// load copies the used columns of the i-th table into its temporary table, and returns all
-// columns of the table.
-func (s *session) load(ctx context.Context, tables Tables, text string, p *plan, i int) ([]Column, error) {
+// openTable pins the i-th table of the plan and makes it readable.
+func (s *session) openTable(ctx context.Context, tables Tables, text string, p *plan, i int) (*openTable, error) {
 	relation, err := tables.Open(ctx, p.tables[i].name)
 	if errors.Is(err, ErrNoTable) {
 		return nil, &Error{
@@ -260,32 +322,32 @@ func (s *session) load(ctx context.Context, tables Tables, text string, p *plan,
 	if err != nil {
 		return nil, err
 	}
-	defer relation.Close()
+	t := &openTable{relation: relation, columns: relation.Columns()}
+	s.tables = append(s.tables, t)
 	relation.Narrow(p.equal)
-	columns := relation.Columns()
-	used := p.used(columns)
-	err = s.copyTable(ctx, relation, used, nanos, i)
-	if errors.Is(err, errNanos) {
-		err = s.copyTable(ctx, relation, used, micros, i)
+	pieces, err := relation.Pieces()
+	if err != nil {
+		return nil, err
 	}
-	return columns, err
+	source := &scan.Table{Pieces: pieces}
+	for _, c := range t.columns {
+		source.Columns = append(source.Columns, scan.Column(c))
+	}
+	if source.Micros, err = source.BeyondNanos(ctx, p.used(t.columns)); err != nil {
+		return nil, err
+	}
+	t.scan, t.cursor = source, s.scans.Open(ctx, source)
+	return t, nil
 }
 
-func (s *session) copyTable(ctx context.Context, relation Relation, used []int, u unit, i int) error {
-	reader := newSource(ctx, relation, used, u)
-	defer reader.stop()
-	view := s.prefix + " source " + strconv.Itoa(i) + " " + strconv.Itoa(int(u))
-	release, err := s.arrow.RegisterView(reader, view)
-	if err != nil {
-		return fmt.Errorf("register rows with DuckDB: %w", err)
+// show makes the tables visible to a connection, by name.
+func (s *session) show(ctx context.Context, conn *duck.Conn) error {
+	for i, t := range s.tables {
+		if err := conn.Exec(ctx, "CREATE TEMP VIEW "+s.table(i)+" AS "+t.cursor.Query(false)); err != nil {
+			return fmt.Errorf("show a table to DuckDB: %w", err)
+		}
 	}
-	defer release()
-	err = s.exec(ctx, "CREATE TEMP TABLE "+s.table(i)+" AS SELECT * FROM "+quoteName(view))
-	dropErr := s.exec(context.WithoutCancel(ctx), "DROP VIEW "+quoteName(view))
-	if reader.err != nil { // DuckDB shows only its text
-		return reader.err
-	}
-	return errors.Join(err, dropErr)
+	return nil
 }
 
 // casts wraps a query so that its columns get the target types.
@@ -317,18 +379,31 @@ func named(found []described, target []types.Type) []Column {
 	return out
 }
 
-// failure turns DuckDB's error into one with a number of MaxCompute's.
-func failure(err error) error {
-	var e *duckdb.Error
+// failure is the error of the query where err is what DuckDB or a table said. What ended the
+// query from outside, if anything, comes first.
+func (s *session) failure(ended, err error) error {
+	if ended != nil {
+		return ended
+	}
+	for _, t := range s.tables { // DuckDB shows only the text of a table's error
+		if t.scan != nil && t.scan.Err() != nil {
+			err = t.scan.Err()
+			break
+		}
+	}
+	if _, ok := errors.AsType[*scan.ValueError](err); ok {
+		return &Error{Code: codeExecution, Message: "Execution failed - " + err.Error()}
+	}
+	var e *duck.Error
 	if !errors.As(err, &e) {
 		return err
 	}
-	message, _, _ := strings.Cut(e.Msg, "\n\nLINE ")
+	message, _, _ := strings.Cut(e.Error(), "\n\nLINE ")
 	message = strings.TrimSpace(message)
-	switch e.Type {
-	case duckdb.ErrorTypeBinder, duckdb.ErrorTypeCatalog, duckdb.ErrorTypeParser, duckdb.ErrorTypeSyntax:
+	switch e.Kind {
+	case "Binder", "Catalog", "Parser", "Syntax":
 		return &Error{Code: codeSemantic, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Semantic analysis exception - " + message}
-	case duckdb.ErrorTypeInternal, duckdb.ErrorTypeFatal:
+	case "INTERNAL", "FATAL":
 		return err
 	default:
 		return &Error{Code: codeExecution, Message: "Execution failed - " + message}
@@ -337,8 +412,9 @@ func failure(err error) error {
 
 // Rows is a result being read. Not safe for concurrent use.
 type Rows struct {
+	ended   func() error // why nobody wants the rows any more
 	session *session
-	reader  array.RecordReader
+	result  reader
 	columns []Column
 	batch   arrow.RecordBatch
 	err     error
@@ -350,13 +426,13 @@ func (r *Rows) Columns() []Column { return r.columns }
 // Next moves to the next batch and reports whether there is one.
 func (r *Rows) Next() bool {
 	r.drop()
-	if r.err != nil || !r.reader.Next() {
-		if r.err == nil && r.reader.Err() != nil {
-			r.err = failure(r.reader.Err())
+	if r.err != nil || !r.result.Next() {
+		if r.err == nil && r.result.Err() != nil {
+			r.err = r.session.failure(r.ended(), r.result.Err())
 		}
 		return false
 	}
-	r.batch, r.err = wideBatch(r.reader.RecordBatch(), r.columns)
+	r.batch, r.err = wideBatch(r.result.RecordBatch(), r.columns)
 	return r.err == nil
 }
 
@@ -366,11 +442,12 @@ func (r *Rows) Batch() arrow.RecordBatch { return r.batch }
 // Err returns what ended the reading, nil at the regular end.
 func (r *Rows) Err() error { return r.err }
 
-// Close frees the result and its temporary tables.
+// Close frees the result and unpins the tables.
 func (r *Rows) Close() error {
 	r.drop()
-	r.reader.Release()
-	return r.session.close()
+	r.result.Close()
+	r.session.close()
+	return nil
 }
 
 func (r *Rows) drop() {

@@ -39,6 +39,8 @@ type plan struct {
 	equal map[string]string
 	// direct says that the FROM clause of that SELECT holds stored tables only.
 	direct bool
+	// root is the syntax tree.
+	root map[string]any
 }
 
 // outputItem is one entry of a select list.
@@ -77,8 +79,8 @@ func parsePlan(text string, tree []byte) (*plan, error) {
 	if len(doc.Statements) != 1 {
 		return nil, &Error{Code: ddl.CodeParse, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Parse exception - one query is expected"}
 	}
-	w := &walker{text: text, plan: &plan{names: map[string]bool{}}}
 	root := doc.Statements[0].Node
+	w := &walker{text: text, plan: &plan{names: map[string]bool{}, root: root}}
 	if err := w.walk(root, nil); err != nil {
 		return nil, err
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-
-	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
@@ -46,6 +44,9 @@ type Column struct {
 	Type types.Type
 }
 
+// Piece is a run of rows of a relation.
+type Piece = scan.Piece
+
 // Target is where the columns of a query go.
 type Target struct {
 	// Types to cast the columns to, by position.
@@ -66,13 +67,11 @@ type Tables interface {
 type Relation interface {
 	// Columns are the data columns, then the partition columns.
 	Columns() []Column
-	// Narrow is told, before Batches, that the query drops every row in which one of these
+	// Narrow is told, before Pieces, that the query drops every row in which one of these
 	// columns (in lower case) is not the text given. It may leave such rows out.
 	Narrow(equal map[string]string)
-	// Batches yields the rows, with the columns at the given positions in that order, in
-	// types.LayoutWide. The batch is the iterator's; Retain keeps it. May be called more
-	// than once.
-	Batches(ctx context.Context, columns []int) iter.Seq2[arrow.RecordBatch, error]
+	// Pieces are the rows, in order, cut into runs that can be read apart.
+	Pieces() ([]Piece, error)
 	// Close releases the pin.
 	Close()
 }

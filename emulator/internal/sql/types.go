@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
@@ -29,9 +30,9 @@ func duckType(t types.Type) string {
 	case types.Timestamp, types.TimestampNTZ:
 		return "TIMESTAMP_NS"
 	case types.IntervalDayTime:
-		return `STRUCT("interval seconds" BIGINT, "interval nanos" INTEGER)`
+		return `STRUCT("` + scan.Seconds + `" BIGINT, "` + scan.Nanos + `" INTEGER)`
 	case types.IntervalYearMonth:
-		return `STRUCT("interval months" INTEGER)`
+		return `STRUCT("` + scan.Months + `" INTEGER)`
 	case types.Array:
 		return duckType(t.Children[0].Type) + "[]"
 	case types.Map:
@@ -202,6 +203,6 @@ func (p *plan) declared(tables [][]Column) map[string]types.Type {
 // sameForm reports whether values that come back from DuckDB as computed can be read as
 // the declared type without a loss.
 func sameForm(declared, computed types.Type) bool {
-	back, err := fromArrow(duckArrow(declared, nanos))
+	back, err := fromArrow(exported(declared))
 	return err == nil && back.Equal(computed)
 }

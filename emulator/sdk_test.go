@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -304,5 +305,136 @@ func TestSDK_primary_key_without_transactional(t *testing.T) {
 	}
 	if got := c.RegionId(); got != "cn-shanghai" {
 		t.Errorf("region = %q, want the one of the options", got)
+	}
+}
+
+// Partitions in all spellings and pages; markers lead on after a partition was dropped, and others are refused.
+func TestHTTP_partition_lists(t *testing.T) {
+	s := start(t, emulator.Options{})
+	c := client(s)
+	must(t, c.Tables().Create(schema(t, "t"), false, nil, nil))
+	must(t, c.Tables().Create(schema(t, "u"), false, nil, nil))
+	must(t, c.Table("t").AddPartitions(true, []string{"pt=a/hh=1", "pt=a/hh=2", "pt=b/hh=1", "pt=b/hh=2", "pt=c/hh=1"}))
+	list := func(query string) (specs []string, marker, code string) {
+		_, _, body := raw(t, s, "GET", "/api/projects/p1/tables/t?"+query, "")
+		var got struct {
+			Marker, Code string
+			Partitions   []struct {
+				Name    string
+				Columns []struct {
+					Name  string `xml:",attr"`
+					Value string `xml:",attr"`
+				} `xml:"Column"`
+			} `xml:"Partition"`
+		}
+		must(t, xml.Unmarshal([]byte(body), &got))
+		for _, p := range got.Partitions {
+			spec := p.Name
+			for _, column := range p.Columns {
+				spec += column.Value
+			}
+			specs = append(specs, spec)
+		}
+		return specs, got.Marker, got.Code
+	}
+	for query, want := range map[string][]string{
+		"partitions&expectmarker=true":                {"a1", "a2", "b1", "b2", "c1"},
+		"partitions&reverse":                          {"c1", "b2", "b1", "a2", "a1"},
+		"partitions&partition=pt=b":                   {"b1", "b2"},
+		"partitions&partition=pt%3D'b'&reverse":       {"b2", "b1"},
+		"partitions&partition=pt%3D%22b%22,hh%3D'1'":  {"b1"},
+		"partitions&partition=pt=b/hh=2":              {"b2"},
+		"partitions&partition=pt=z":                   nil,
+		"partitions&name":                             {"pt=a/hh=1", "pt=a/hh=2", "pt=b/hh=1", "pt=b/hh=2", "pt=c/hh=1"},
+		"partitions&name&partition=pt=c&maxitems=1":   {"pt=c/hh=1"},
+		"partitions&expectmarker=true&maxitems=10000": {"a1", "a2", "b1", "b2", "c1"},
+	} {
+		if got, marker, _ := list(query); !slices.Equal(got, want) || marker != "" {
+			t.Errorf("%s = %v, marker %q, want %v", query, got, marker, want)
+		}
+	}
+	for reverse, want := range map[string][]string{"": {"a1", "a2", "b1", "b2", "c1"}, "&reverse": {"c1", "b2", "b1", "a2", "a1"}} {
+		var all []string
+		for marker := ""; ; {
+			page, next, code := list("partitions&maxitems=2" + reverse + "&marker=" + marker)
+			if all = append(all, page...); code != "" || len(page) > 2 || strings.Contains(next, "pt") {
+				t.Fatalf("a page = %v, marker %q, code %s", page, next, code)
+			}
+			if marker = next; marker == "" {
+				break
+			}
+		}
+		if !slices.Equal(all, want) {
+			t.Errorf("in pages%s = %v, want %v", reverse, all, want)
+		}
+	}
+	_, marker, _ := list("partitions&maxitems=2")
+	must(t, c.Table("t").DeletePartition(false, "pt=a/hh=2")) // the one that the marker is of
+	if got, _, _ := list("partitions&marker=" + marker); !slices.Equal(got, []string{"b1", "b2", "c1"}) {
+		t.Errorf("behind a partition that was dropped = %v", got)
+	}
+	for query, want := range map[string]string{
+		"partitions&marker=x":                "InvalidParameter",
+		"partitions&marker=MXg":              "InvalidParameter",
+		"partitions&maxitems=-1":             "InvalidParameter",
+		"partitions&partition=hh=1":          "InvalidPartitionSpec",
+		"partitions&partition=pt":            "InvalidPartitionSpec",
+		"partition=pt=a,hh=9":                "NoSuchPartition",
+		"partition=pt=a,hh=9&extended":       "NoSuchPartition",
+		"partition=pt=a":                     "InvalidPartitionSpec",
+		"partition=pt=a,hh=1,zz=1":           "InvalidPartitionSpec",
+		"partition=pt=a,hh=1&curr_schema=no": "NoSuchObject",
+	} {
+		if _, _, code := list(query); code != want {
+			t.Errorf("%s = %q, want %s", query, code, want)
+		}
+	}
+	for _, spelling := range []string{"pt%3D'a',hh%3D'1'", "pt=a,hh=1", "pt=a/hh=1", "hh=1,pt=a", "PT=a,HH=1"} {
+		for _, more := range []string{"", "&extended"} {
+			if _, _, code := list("partition=" + spelling + more); code != "" {
+				t.Errorf("partition=%s%s = %s, want the partition", spelling, more, code)
+			}
+		}
+	}
+}
+
+// What CLUSTERED BY and keys ask for shows in the table's Reserved, in the spelling of each client.
+func TestGoSDK_table_layout(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	load := func(name string) tableschema.TableSchema {
+		table := c.Table(name)
+		must(t, table.Load())
+		return table.Schema()
+	}
+	must(t, exec(t, c, "create table h (a bigint, b string) clustered by (A, b) sorted by (b desc, a) into 8 buckets"))
+	got := load("h").ClusterInfo
+	want := tableschema.ClusterInfo{
+		ClusterType: tableschema.CLUSTER_TYPE.Hash, ClusterCols: []string{"a", "b"}, BucketNum: 8,
+		SortCols: []tableschema.SortColumn{{Name: "b", Order: tableschema.SORT_ORDER.DESC}, {Name: "a", Order: tableschema.SORT_ORDER.ASC}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("hash: %s", diff)
+	}
+	must(t, exec(t, c, "alter table h change column b rename to c"))
+	must(t, exec(t, c, "alter table h range clustered by (c)"))
+	got = load("h").ClusterInfo
+	if got.ClusterType != tableschema.CLUSTER_TYPE.Range || !slices.Equal(got.ClusterCols, []string{"c"}) || len(got.SortCols) != 0 || got.BucketNum != 0 {
+		t.Errorf("range = %+v", got)
+	}
+	if err := exec(t, c, "alter table h drop columns c"); err == nil {
+		t.Error("a column of the clustering was dropped")
+	}
+	must(t, exec(t, c, "alter table h not clustered"))
+	if got := load("h").ClusterInfo; got.ClusterType != "" || len(got.ClusterCols) != 0 {
+		t.Errorf("not clustered = %+v", got)
+	}
+	if err := exec(t, c, "create table x (a bigint) clustered by (nowhere)"); err == nil || !contains(err, "ODPS-0130071") {
+		t.Errorf("clustered by a column that is not there = %v, want ODPS-0130071", err)
+	}
+	must(t, exec(t, c, "create table d (id bigint not null, primary key (id)) tblproperties ('transactional'='true', 'write.bucket.num'='4')"))
+	delta := c.Table("d")
+	must(t, delta.Load())
+	if got := load("d"); !slices.Equal(got.PrimaryKeys, []string{"id"}) || got.ClusterInfo.BucketNum != 4 {
+		t.Errorf("delta table: keys %v, %+v", got.PrimaryKeys, got.ClusterInfo)
 	}
 }

@@ -68,6 +68,32 @@ func TestCheck_accepts_golden_signatures(t *testing.T) {
 	}
 }
 
+// Signatures of version 4 and of an application, computed with Python's hmac from the protocol's formula.
+func TestCheck_accepts_golden_signatures_of_other_forms(t *testing.T) {
+	target := "/api/projects/p1/tunnel?curr_project=p1&service="
+	v := verifier(goldenDate)
+	v.Accounts = append(v.Accounts, Account{AccessID: "app", AccessKey: "appkey"})
+	for name, headers := range map[string][2]string{
+		"version 4":                        {"ODPS ak/20261120/cn-shanghai/odps/aliyun_v4_request:wHdOeGq51SyfFKuxoqAO+RClPSs="},
+		"version 4 of another corporation": {"ODPS ak/20261120/eu_1/odps/acme_v4_request:630v0UXws2nZExFjwux4fDK/AY4="},
+		"application":                      {"ODPS ak:" + lookupSignature, "account_provider:aliyun,signature_method:hmac-sha1,access_id:app,signature:ahXUQxyWK6XdeuSAvsaYriyvg+8="},
+	} {
+		r := lookup(target, "")
+		r.Header.Set("Authorization", headers[0])
+		if headers[1] != "" {
+			r.Header.Set("application-authentication", headers[1])
+		}
+		if _, err := v.Check(r); err != nil {
+			t.Errorf("%s: Check = %v, want nil", name, err)
+		}
+		r.Header.Set("Authorization", strings.Replace(headers[0], "/eu_1/", "/eu_2/", 1))
+		r.Header.Set("x-odps-user-agent", "another")
+		if _, err := v.Check(r); err == nil {
+			t.Errorf("%s of another request: Check = nil, want an error", name)
+		}
+	}
+}
+
 func TestCheck_refuses(t *testing.T) {
 	target := "/api/projects/p1/tunnel?curr_project=p1&service="
 	without := func(header string) *http.Request {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -117,7 +118,18 @@ func writeXML(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, xml.Header)
-	_, _ = w.Write(body)
+	_, _ = w.Write(bytes.Map(xmlRune, body))
+}
+
+// xmlRune puts U+FFFD in the place of what XML cannot hold, not even in a CDATA section,
+// which the encoder does not look into.
+func xmlRune(r rune) rune {
+	switch {
+	case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xD7FF, r >= 0xE000 && r <= 0xFFFD, r >= 0x10000 && r <= 0x10FFFF:
+		return r
+	default:
+		return utf8.RuneError
+	}
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

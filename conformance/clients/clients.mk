@@ -26,7 +26,7 @@ conformance-java: bin/sluice
 # The Java SDK's adapter of the matrix. Maven sees itself what must be built again.
 .PHONY: java-adapter
 java-adapter:
-	mvn -B -ntp -q -f $(CLIENTS)/java -pl sdk -am process-classes
+	mvn -q -f $(CLIENTS)/java -pl sdk -am process-classes
 
 .PHONY: conformance-matrix
 conformance-matrix: bin/sluice java-adapter bin/sluiced out/conformance/matrixgosdk out/conformance/matrixsluice $(VENV)/.ready

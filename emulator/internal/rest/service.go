@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -94,6 +95,9 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 		r.query.Set("curr_schema", r.path[1])
 		r.path = r.path[2:]
 	}
+	if err := s.dropProjectAsSchema(r); err != nil {
+		return err
+	}
 	if len(r.path) == 0 {
 		return s.project(w, r)
 	}
@@ -119,6 +123,20 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 	default:
 		return noRoute(hr)
 	}
+}
+
+// dropProjectAsSchema forgets a schema that has the project's name and is none: the JDBC driver (3.4.2) lists the tables
+// of a project without schemas that way.
+func (s *Service) dropProjectAsSchema(r *request) error {
+	if !strings.EqualFold(r.schema(), r.project) {
+		return nil
+	}
+	_, err := s.store.Schema(r.project, r.project)
+	if errors.Is(err, store.ErrNoSuchSchema) {
+		r.query.Del("curr_schema")
+		return nil
+	}
+	return err
 }
 
 func noRoute(r *http.Request) error {

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 /**
  * A running {@code sluice emulator}: a process of its own with a data folder of its own, on a free port of this machine.
  * The environment variable SLUICE_BIN names the program, by default {@code bin/sluice} of this repository. What it logs
- * goes to {@code target/endpoint.log}. {@link #close} ends the process and removes the folder.
+ * goes to {@code out/java/MODULE/endpoint.log}. {@link #close} ends the process and removes the folder.
  */
 public final class Endpoint implements AutoCloseable {
   /** The keys that the program accepts. */

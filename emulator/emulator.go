@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
 	"github.com/sluice-io/sluice/emulator/internal/faults"
+	"github.com/sluice-io/sluice/emulator/internal/limits"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
@@ -24,9 +25,9 @@ const (
 	// idleTimeout reaps keep-alive connections: one client leaks one per call.
 	idleTimeout       = 60 * time.Second
 	readHeaderTimeout = 30 * time.Second
-	// shutdownGrace is how long Close lets running requests end by themselves.
-	shutdownGrace = 3 * time.Second
-	// expiryInterval is how often sessions and parts past their life are dropped.
+	// DefaultGrace is how long Close lets running requests end by themselves.
+	DefaultGrace = 3 * time.Second
+	// expiryInterval is how often sessions and parts past their life are dropped, at least.
 	expiryInterval = 10 * time.Minute
 )
 
@@ -67,9 +68,21 @@ type Options struct {
 	// IgnoreBlockVersion lets a block that is uploaded later replace an earlier one
 	// whatever their versions say, as a deployment without block_version does.
 	IgnoreBlockVersion bool
-	// Intercept, if not nil, is asked about every request before it has any effect, and may
-	// refuse it, cut it, or lose its answer. For tests; must be safe for concurrent use.
+	// Strict, if not zero, enforces production's limits, with time windows that are Strict
+	// times shorter: 1 is production, 300 makes 5 minutes a second. It needs keys.
+	Strict float64
+	// Faults, if not nil, are injected into requests.
+	Faults *Faults
+	// Intercept, if not nil, is asked about every MaxCompute request before it has any
+	// effect, and may refuse it, cut it, or lose its answer. For tests; must be safe for
+	// concurrent use.
 	Intercept func(*http.Request) Action
+	// IdleTimeout is how long the body of a request or an answer may stand still before its
+	// connection is cut; zero means DefaultIdleTimeout, or production's with Strict.
+	IdleTimeout time.Duration
+	// Grace is how long Close lets running requests end by themselves before it cuts them
+	// off; zero means DefaultGrace.
+	Grace time.Duration
 	// Logger takes one line per request; nil means none.
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -99,7 +112,9 @@ type Server struct {
 	instances *rest.Instances
 	rest      http.Handler
 	tunnel    *tunnel.Handler
-	handler   http.Handler // both halves, behind what Options.Intercept does
+	limits    limits.Limits
+	injector  *faults.Injector // of Options.Faults; nil = none
+	handler   http.Handler     // both halves, behind what Options.Intercept and Options.Faults do
 	verifier  *auth.Verifier
 	tempDir   string // to remove; empty when the folder is the caller's
 
@@ -129,7 +144,13 @@ func New(opt Options) (_ *Server, err error) {
 	if s.opt.Listen == "" {
 		s.opt.Listen = "127.0.0.1:0"
 	}
+	if s.opt.Grace == 0 {
+		s.opt.Grace = DefaultGrace
+	}
 	if s.verifier, err = newVerifier(s.opt); err != nil {
+		return nil, err
+	}
+	if s.limits, err = limitsOf(s.opt, s.verifier != nil); err != nil {
 		return nil, err
 	}
 	s.base, s.stop = context.WithCancel(context.Background())
@@ -141,7 +162,9 @@ func New(opt Options) (_ *Server, err error) {
 	if err := s.openStore(); err != nil {
 		return nil, err
 	}
-	s.wire()
+	if err := s.wire(); err != nil {
+		return nil, err
+	}
 	if s.listener, err = new(net.ListenConfig).Listen(s.base, "tcp", s.opt.Listen); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -157,7 +180,10 @@ func (s *Server) openStore() error {
 		}
 		s.tempDir, dir = temp, temp
 	}
-	opened, err := store.Open(store.Options{Dir: dir, Schemas: s.opt.Schemas, Discard: s.opt.Discard, Now: s.opt.Now})
+	opened, err := store.Open(store.Options{
+		Dir: dir, Schemas: s.opt.Schemas, Discard: s.opt.Discard, Now: s.opt.Now, UploadTTL: s.limits.SessionLife,
+		MaxPartitions: s.limits.Partitions, MaxPartitionLevels: s.limits.Levels,
+	})
 	if err != nil {
 		return fmt.Errorf("open data folder: %w", err)
 	}
@@ -175,12 +201,15 @@ func (s *Server) openStore() error {
 }
 
 // wire puts the handlers together.
-func (s *Server) wire() {
+func (s *Server) wire() (err error) {
 	s.rest = rest.New(rest.Options{Store: s.store, Instances: s.instances, Now: s.opt.Now, Projects: s.opt.Projects, Schemas: s.opt.Schemas, Region: s.opt.Region, IssueToken: s.issueToken})
 	s.tunnel = tunnel.New(tunnel.Options{
 		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
+		DownloadTTL: s.limits.SessionLife, MaxBlockBytes: s.limits.BlockBytes, Gate: limits.NewGate(s.limits, s.opt.Now),
 	})
-	s.handler = faults.Wrap(http.HandlerFunc(s.dispatch), s.opt.Intercept)
+	if s.handler, err = s.withFaults(http.HandlerFunc(s.dispatch)); err != nil {
+		return err
+	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -188,6 +217,7 @@ func (s *Server) wire() {
 		BaseContext:       func(net.Listener) context.Context { return s.base },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	return nil
 }
 
 // Addr is the address that the server listens on, host:port.
@@ -222,15 +252,22 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // expire drops old sessions and parts now and then.
 func (s *Server) expire() {
-	tick := time.NewTicker(expiryInterval)
+	interval := expiryInterval
+	if life := s.limits.SessionLife; life > 0 {
+		interval = max(min(interval, life), time.Second)
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-s.base.Done():
 			return
 		case <-tick.C:
-			if n, err := s.store.ExpireUploads(); err != nil || n > 0 {
-				s.log.LogAttrs(s.base, slog.LevelInfo, "expired upload sessions", slog.Int("sessions", n), slog.Any("err", err))
+			downloads := s.tunnel.ExpireDownloads()
+			if uploads, err := s.store.ExpireUploads(); err != nil {
+				s.log.LogAttrs(s.base, slog.LevelWarn, "expire upload sessions", slog.Any("err", err))
+			} else if uploads+downloads > 0 {
+				s.log.LogAttrs(s.base, slog.LevelInfo, "sessions expired", slog.Int("uploads", uploads), slog.Int("downloads", downloads))
 			}
 			if n, err := s.store.ExpireParts(); err != nil || n > 0 {
 				s.log.LogAttrs(s.base, slog.LevelInfo, "expired parts of resources", slog.Int("parts", n), slog.Any("err", err))
@@ -250,7 +287,7 @@ func (s *Server) Close() error {
 func (s *Server) close() error {
 	var errs []error
 	empty := s.gate.close()
-	grace := time.NewTimer(shutdownGrace)
+	grace := time.NewTimer(s.opt.Grace)
 	defer grace.Stop()
 	select {
 	case <-empty:

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -34,15 +35,31 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.gate.leave()
-	seen := &watcher{ResponseWriter: w, status: http.StatusOK}
-	ctx := r.Context()
-	defer func() {
-		s.log.LogAttrs(ctx, slog.LevelInfo, "request",
-			slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.String("query", r.URL.RawQuery), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
-			slog.Duration("elapsed", time.Since(start)))
-	}()
-	s.handler.ServeHTTP(seen, r)
+	seen := &watcher{ResponseWriter: limitIdle(w, r, s.limits.BodyIdle)}
+	var fault string
+	ctx := context.WithValue(r.Context(), faultKey{}, &fault)
+	broken := true // until the handler returns: what ends by a panic ends the connection
+	defer func() { s.logRequest(ctx, r, id, seen, fault, broken, time.Since(start)) }()
+	if r = r.WithContext(ctx); !s.admin(seen, r) {
+		s.handler.ServeHTTP(seen, r)
+	}
+	broken = false
+}
+
+// logRequest writes the one line of a request.
+func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, seen *watcher, fault string, broken bool, elapsed time.Duration) {
+	attrs := []slog.Attr{
+		slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("query", r.URL.RawQuery), slog.Int("status", seen.answered(broken)), slog.Int64("bytes", seen.bytes),
+		slog.Duration("elapsed", elapsed),
+	}
+	if fault != "" {
+		attrs = append(attrs, slog.String("fault", fault))
+	}
+	if broken {
+		attrs = append(attrs, slog.Bool("broken", true))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }
 
 // newRequestID looks like the service's: 24 hexadecimal digits.
@@ -55,8 +72,16 @@ func newRequestID() string {
 // watcher remembers what was answered.
 type watcher struct {
 	http.ResponseWriter
-	status int
+	status int // 0 until the answer begins
 	bytes  int64
+}
+
+// answered is the status that the client saw, 0 if the connection broke before.
+func (w *watcher) answered(broken bool) int {
+	if w.status == 0 && !broken {
+		return http.StatusOK
+	}
+	return w.status
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -68,6 +93,9 @@ func (w *watcher) WriteHeader(status int) {
 }
 
 func (w *watcher) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
@@ -79,10 +107,6 @@ func requestIDOf(w http.ResponseWriter) string {
 }
 
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/healthz" {
-		_, _ = w.Write([]byte("ok\n"))
-		return
-	}
 	tunnel, path := target(r)
 	refuse := rest.WriteError
 	if tunnel {

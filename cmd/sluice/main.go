@@ -13,9 +13,10 @@ import (
 
 func main() { os.Exit(program(os.Args[1:])) }
 
-// program carries out one command line; SIGINT and SIGTERM end it in order.
+// program carries out one command line; SIGINT and SIGTERM end it in order, a second one at once.
 func program(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // back to what signals do by themselves
 	return run(ctx, args)
 }

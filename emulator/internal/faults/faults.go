@@ -1,20 +1,25 @@
 // Package faults is a middleware through which tests watch, delay, refuse and cut
 // requests of the embedded endpoint.
 //
-// A callback sees each request before it has any effect and returns an [Action]:
+// Something sees each request before it has any effect and returns an [Action]: a
+// callback of a test ([Wrap]), or an [Injector], which draws faults from a seed and a
+// [Spec] so that they can be had again:
 //
-//	callback ─▶ Refuse: reply, no effect
-//	        └─▶ CutRequestAt: the handler sees the body end too early ─▶ no reply
-//	        └─▶ handler ─▶ CutReplyAt: the client sees the reply end too early
-//	                   └─▶ DropReply: the effect stands, the client sees a broken connection
+//	decide ─▶ ResetBefore, Refuse: no effect
+//	      └─▶ CutRequestAt: the handler sees the body end too early ─▶ no reply
+//	      └─▶ handler ─▶ CutReplyAt: the client sees the reply end too early
+//	                 └─▶ DropReply, ResetAfter: the effect stands, the client sees a broken connection
+//	                 └─▶ Refuse with RefuseAfter: the effect stands, the client sees an error
 //
-// A delay is a callback that blocks. The package knows no protocol beyond the shape
-// of a tunnel error.
+// A delay is a callback that blocks. Of the protocol the package knows the kinds of
+// requests ([Class]) and the shape of a tunnel error, no more.
 package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -22,15 +27,24 @@ import (
 type Action struct {
 	// Refuse, when not nil, is answered instead of calling the handler.
 	Refuse *Refusal
+	// RefuseAfter runs the handler to its end, unseen, before Refuse is answered.
+	RefuseAfter bool
+	// ResetBefore breaks the connection with a TCP reset before anything is read.
+	ResetBefore bool
+	// ResetAfter runs the handler to its end and then resets the connection.
+	ResetAfter bool
 	// CutRequestAt, when positive, ends the request body with an error after that
-	// many bytes, as a broken connection does; the client gets no reply.
+	// many bytes, or at its end if that comes first, as a broken connection does; the
+	// client gets no reply.
 	CutRequestAt int64
-	// DropReply runs the handler to its end and then breaks the connection without
+	// DropReply runs the handler to its end and then closes the connection without
 	// an answer.
 	DropReply bool
 	// CutReplyAt, when positive, breaks the connection after that many bytes of the
-	// reply's body.
+	// reply's body, or before the end of a shorter one is told.
 	CutReplyAt int64
+	// BytesPerSecond, when positive, is the pace of the bodies in both directions.
+	BytesPerSecond int64
 }
 
 // Refusal is an error reply in the tunnel's form.
@@ -48,25 +62,58 @@ func Wrap(next http.Handler, decide func(*http.Request) Action) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		act := decide(r)
-		if act.Refuse != nil {
-			refuse(w, r, act.Refuse)
-			return
-		}
-		if act.CutRequestAt > 0 {
-			r.Body = &cutBody{ReadCloser: r.Body, rest: act.CutRequestAt}
-			next.ServeHTTP(newVoid(), r)
-			panic(http.ErrAbortHandler)
-		}
-		if act.DropReply {
-			next.ServeHTTP(newVoid(), r)
-			panic(http.ErrAbortHandler)
-		}
-		if act.CutReplyAt > 0 {
-			w = &cutReply{ResponseWriter: w, rest: act.CutReplyAt}
-		}
-		next.ServeHTTP(w, r)
+		decide(r).perform(w, r, next, refuse, sleep)
 	})
+}
+
+// answer sends a refusal; the request's body is its to drain.
+type answer func(http.ResponseWriter, *http.Request, *Refusal)
+
+func (act Action) perform(w http.ResponseWriter, r *http.Request, next http.Handler, refuse answer, wait sleeper) {
+	if act.ResetBefore {
+		reset(w)
+	}
+	if act.Refuse != nil {
+		if act.RefuseAfter {
+			next.ServeHTTP(newVoid(), r)
+		}
+		refuse(w, r, act.Refuse)
+		return
+	}
+	if act.CutRequestAt > 0 {
+		r.Body = &cutBody{ReadCloser: r.Body, rest: act.CutRequestAt}
+		next.ServeHTTP(newVoid(), r)
+		panic(http.ErrAbortHandler)
+	}
+	if act.DropReply || act.ResetAfter {
+		next.ServeHTTP(newVoid(), r)
+		if act.ResetAfter {
+			reset(w)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	if act.BytesPerSecond > 0 {
+		w, r.Body = slowly(w, r, act.BytesPerSecond, wait)
+	}
+	if act.CutReplyAt > 0 {
+		c := &cutReply{ResponseWriter: w, rest: act.CutReplyAt}
+		next.ServeHTTP(c, r)
+		c.cut()
+	}
+	next.ServeHTTP(w, r)
+}
+
+// reset breaks the connection so that the client sees a reset, not an end.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil { // not a connection of our own: the next best
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // what is closed next goes out as a reset
+	}
+	_ = conn.Close()
+	panic(http.ErrAbortHandler)
 }
 
 func refuse(w http.ResponseWriter, r *http.Request, f *Refusal) {
@@ -96,6 +143,9 @@ func (c *cutBody) Read(p []byte) (int, error) {
 	}
 	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.rest)])
 	c.rest -= int64(n)
+	if errors.Is(err, io.EOF) { // a shorter body: its end is what the cut took
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 
@@ -123,6 +173,12 @@ func (c *cutReply) Write(p []byte) (int, error) {
 		return n, err
 	}
 	_, _ = c.ResponseWriter.Write(p[:c.rest])
+	c.cut()
+	return 0, http.ErrAbortHandler // not reached
+}
+
+// cut breaks the connection behind the bytes that were written.
+func (c *cutReply) cut() {
 	_ = http.NewResponseController(c.ResponseWriter).Flush() // so that the bytes before the cut are seen
 	panic(http.ErrAbortHandler)
 }

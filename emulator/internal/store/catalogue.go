@@ -38,6 +38,9 @@ func (s *Store) CreateTable(t Table, ifNotExists bool) (made Table, created bool
 	for i := range t.PartitionColumns {
 		t.PartitionColumns[i].ID = 0
 	}
+	if limit := s.opt.MaxPartitionLevels; limit > 0 && len(t.PartitionColumns) > limit {
+		return Table{}, false, fmt.Errorf("table %s has %d partition columns, %d are allowed: %w", t.Key, len(t.PartitionColumns), limit, ErrInvalidTable)
+	}
 	if err := t.normalize(); err != nil {
 		return Table{}, false, err
 	}

@@ -28,6 +28,8 @@ var (
 	ErrBadContent = errors.New("content differs from its checksum or size")
 	// ErrTooLarge marks a resource beyond the limit.
 	ErrTooLarge = errors.New("resource is too large")
+	// ErrNoSuchSchemaVersion is a version of a table's columns that is not there yet.
+	ErrNoSuchSchemaVersion = errors.New("schema version not known")
 	// ErrBadData marks rows that do not fit the table or a damaged byte stream.
 	ErrBadData = errors.New("bad data")
 	// ErrStorage marks a failed write of the disk below (full, for instance): the

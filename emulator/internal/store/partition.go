@@ -55,6 +55,16 @@ func putPart(tx *bolt.Tx, tableID string, p partRecord) error {
 	return putJSON(b, partKey(tableID, p.Spec), p)
 }
 
+// countParts counts the parts of a table, up to limit.
+func countParts(tx *bolt.Tx, tableID string, limit int) (n int) {
+	prefix := partKey(tableID, nil)
+	c := tx.Bucket(bucketParts).Cursor()
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix) && n < limit; k, _ = c.Next() {
+		n++
+	}
+	return n
+}
+
 // listParts returns the parts whose spec starts with prefix, in order.
 func listParts(tx *bolt.Tx, tableID string, prefix types.PartitionSpec) (parts []partRecord, err error) {
 	b := tx.Bucket(bucketParts)
@@ -140,6 +150,9 @@ func (s *Store) AddPartition(k Key, spec types.PartitionSpec, ifNotExists bool) 
 
 // newPart adds an empty partition and stamps the table.
 func (s *Store) newPart(tx *bolt.Tx, t *Table, spec types.PartitionSpec) error {
+	if limit := s.opt.MaxPartitions; limit > 0 && t.Partitioned() && countParts(tx, t.ID, limit) >= limit {
+		return fmt.Errorf("table %s has %d partitions, no more are allowed: %w", t.Key, limit, ErrInvalidPartition)
+	}
 	now := s.now()
 	if err := putPart(tx, t.ID, partRecord{Partition: Partition{Spec: spec, Created: now, Modified: now, LastDDL: now}}); err != nil {
 		return err

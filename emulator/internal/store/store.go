@@ -11,6 +11,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // formatVersion of the catalogue file; docs/formats/store.md. Frozen per version.
@@ -72,6 +73,8 @@ type Options struct {
 	// UploadTTL is the life of an upload session and of a resource's part; 0 =
 	// DefaultUploadTTL.
 	UploadTTL time.Duration
+	// MaxPartitions and MaxPartitionLevels bound a table; 0 = no bound.
+	MaxPartitions, MaxPartitionLevels int
 	// LockTimeout bounds the wait for another process's lock; 0 = 5 s.
 	LockTimeout time.Duration
 }
@@ -135,6 +138,9 @@ func Open(opt Options) (*Store, error) {
 	db, err := bolt.Open(filepath.Join(opt.Dir, catalogueFile), 0o644, &bolt.Options{
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fmt.Errorf("folder %s is in use by another process", opt.Dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
 	}

@@ -108,6 +108,16 @@ type SortedColumn struct {
 // Partitioned reports whether the table has partition columns.
 func (t Table) Partitioned() bool { return len(t.PartitionColumns) > 0 }
 
+// At returns the table with the data columns of an earlier version, for rows that were
+// made for it, or ErrNoSuchSchemaVersion.
+func (t Table) At(version int) (Table, error) {
+	if version < 0 || version >= len(t.History) {
+		return t, fmt.Errorf("table %s has schema version %d, not %d: %w", t.Key, t.SchemaVersion, version, ErrNoSuchSchemaVersion)
+	}
+	t.Columns, t.SchemaVersion = t.History[version], version
+	return t, nil
+}
+
 // ColumnIndex returns the position of a data column by name in any case, -1 if
 // there is none.
 func (t Table) ColumnIndex(name string) int { return columnIndex(t.Columns, name) }

@@ -37,6 +37,10 @@ type Upload struct {
 	Spec  types.PartitionSpec
 	// Overwrite replaces the content at commit, fixed at creation.
 	Overwrite bool
+	// Slots of a stream upload.
+	Slots int `json:",omitempty"`
+	// Dynamic stream uploads carry the partition columns in their rows; Spec is empty.
+	Dynamic bool `json:",omitempty"`
 	// Closed after the commit.
 	Closed           bool
 	Created, Expires time.Time
@@ -63,33 +67,36 @@ type UploadRequest struct {
 	Overwrite bool
 	// CreatePartition adds a missing partition at once.
 	CreatePartition bool
+	// Slots and Dynamic are the session's; Dynamic needs a partitioned table.
+	Slots   int
+	Dynamic bool
+	// SchemaVersion, if not nil, is the version whose columns the rows have.
+	SchemaVersion *int
 }
 
 // CreateUpload starts a session: ErrNoSuchTable, ErrInvalidPartition,
-// ErrNoSuchPartition, ErrOverwriteForbidden.
+// ErrNoSuchPartition, ErrOverwriteForbidden, ErrNoSuchSchemaVersion.
 func (s *Store) CreateUpload(r UploadRequest) (u Upload, err error) {
 	now := s.now()
-	u = Upload{ID: now.Format("20060102150405") + newID(), Kind: r.Kind, Overwrite: r.Overwrite, Created: now, Expires: now.Add(s.opt.UploadTTL)}
+	u = Upload{ID: now.Format("20060102150405") + newID(), Kind: r.Kind, Overwrite: r.Overwrite, Slots: r.Slots, Dynamic: r.Dynamic, Created: now, Expires: now.Add(s.opt.UploadTTL)}
 	if u.Kind == "" {
 		u.Kind = BatchUpload
 	}
 	err = s.update(func(tx *bolt.Tx) error {
-		t, _, err := locate(tx, r.Key, r.Spec)
-		if errors.Is(err, ErrNoSuchPartition) && r.CreatePartition {
-			spec, specErr := t.Spec(r.Spec, false)
-			if specErr != nil {
-				return specErr
-			}
-			err = s.newPart(tx, &t, spec)
-		}
+		t, err := s.target(tx, r)
 		if err != nil {
 			return err
 		}
 		if r.Overwrite && t.Transactional {
 			return fmt.Errorf("table %s: %w", t.Key, ErrOverwriteForbidden)
 		}
+		if r.SchemaVersion != nil {
+			if t, err = t.At(*r.SchemaVersion); err != nil {
+				return err
+			}
+		}
 		u.Table = t
-		if u.Spec, err = t.Spec(r.Spec, false); err != nil {
+		if u.Spec, err = t.Spec(r.Spec, r.Dynamic); err != nil {
 			return err
 		}
 		return putJSON(tx.Bucket(bucketUploads), []byte(u.ID), u)
@@ -98,6 +105,26 @@ func (s *Store) CreateUpload(r UploadRequest) (u Upload, err error) {
 		return Upload{}, err
 	}
 	return u, nil
+}
+
+// target finds the table of a new session, and makes its partition if need be.
+func (s *Store) target(tx *bolt.Tx, r UploadRequest) (Table, error) {
+	if r.Dynamic {
+		t, err := getTable(tx, r.Key)
+		if err == nil && (!t.Partitioned() || len(r.Spec) > 0) {
+			err = fmt.Errorf("table %s: rows that name their partition need a partitioned table and no partition besides: %w", t.Key, ErrInvalidPartition)
+		}
+		return t, err
+	}
+	t, _, err := locate(tx, r.Key, r.Spec)
+	if errors.Is(err, ErrNoSuchPartition) && r.CreatePartition {
+		spec, specErr := t.Spec(r.Spec, false)
+		if specErr != nil {
+			return t, specErr
+		}
+		err = s.newPart(tx, &t, spec)
+	}
+	return t, err
 }
 
 // Upload returns a live session with its blocks, or ErrNoSuchUpload.
@@ -359,6 +386,25 @@ func (s *Store) ExpireUploads() (n int, err error) {
 		s.discardSegments(gone)
 	}
 	return n, err
+}
+
+// ExpireUpload ends one session as its age would; none of that id is no error.
+func (s *Store) ExpireUpload(id string) error {
+	var gone []string
+	err := s.update(func(tx *bolt.Tx) error {
+		u, err := s.getUpload(tx, id)
+		if errors.Is(err, ErrNoSuchUpload) {
+			return nil
+		}
+		if err == nil {
+			gone, err = dropUpload(tx, u)
+		}
+		return err
+	})
+	if err == nil {
+		s.discardSegments(gone)
+	}
+	return err
 }
 
 func dropUpload(tx *bolt.Tx, u Upload) (gone []string, err error) {

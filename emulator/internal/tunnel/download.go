@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,19 +53,55 @@ func (r *request) owner() string {
 	return r.key.String()
 }
 
+// maxDownloads bounds the sessions kept, of which each pins its rows: the oldest goes
+// when a new one finds no room.
+const maxDownloads = 10_000
+
 // keep registers a session and drops expired ones.
 func (h *Handler) keep(d *download, r *request) {
 	d.id = strings.ReplaceAll(uuid.NewString(), "-", "")
 	d.created, d.owner = h.opt.Now(), r.owner()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id, old := range h.downloads {
-		if d.created.Sub(old.created) >= h.opt.DownloadTTL {
-			old.release()
-			delete(h.downloads, id)
-		}
+	h.dropExpired()
+	for len(h.downloads) >= maxDownloads {
+		h.drop(h.order[0])
 	}
 	h.downloads[d.id] = d
+	h.order = append(h.order, d)
+}
+
+// ExpireDownloads drops the sessions past their life and returns how many.
+func (h *Handler) ExpireDownloads() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.dropExpired()
+}
+
+// dropExpired does it; the lock is held.
+func (h *Handler) dropExpired() (n int) {
+	now := h.opt.Now()
+	for len(h.order) > 0 && now.Sub(h.order[0].created) >= h.opt.DownloadTTL {
+		h.drop(h.order[0])
+		n++
+	}
+	return n
+}
+
+// drop ends one session; the lock is held.
+func (h *Handler) drop(d *download) {
+	d.release()
+	delete(h.downloads, d.id)
+	h.order = slices.DeleteFunc(h.order, func(o *download) bool { return o == d })
+}
+
+// ExpireDownload ends one session as its age would; none of that id is no error.
+func (h *Handler) ExpireDownload(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d := h.downloads[id]; d != nil {
+		h.drop(d)
+	}
 }
 
 // session finds a live session. done must be called after its last use.

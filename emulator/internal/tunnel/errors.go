@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sluice-io/sluice/emulator/internal/limits"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 	"github.com/sluice-io/sluice/emulator/internal/wire"
@@ -46,6 +47,8 @@ var codes = []struct {
 	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec"},
 	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec"},
 	{store.ErrNoSuchUpload, http.StatusNotFound, "NoSuchUpload"},
+	{store.ErrNoSuchSchemaVersion, http.StatusNotFound, "NoSuchSchema"},
+	{limits.ErrExceeded, http.StatusTooManyRequests, "FlowExceeded"},
 	{store.ErrUploadState, http.StatusConflict, "StatusConflict"},
 	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed"},
 	{wire.ErrChecksum, http.StatusBadRequest, "CheckSumError"},
@@ -75,13 +78,39 @@ const (
 	drainTime  = 30 * time.Second
 )
 
+// Drain reads what is left of a request's body, within bounds: clients look at an
+// answer only when their body is sent.
+func Drain(w http.ResponseWriter, r *http.Request) {
+	conn := http.NewResponseController(w)
+	end := time.Now().Add(drainTime)
+	// Not every ResponseWriter has deadlines; then the byte bound stands alone.
+	_ = conn.SetReadDeadline(end)
+	_, err := io.CopyN(io.Discard, untilDeadline{r.Body, end}, drainBytes)
+	if errors.Is(err, io.EOF) {
+		_ = conn.SetReadDeadline(time.Time{})
+		return
+	}
+	_ = conn.SetReadDeadline(time.Now()) // the connection ends with the answer: nobody waits for the rest
+}
+
+// untilDeadline ends a body that would go on beyond a time: a reader below may move
+// the connection's deadline with each piece.
+type untilDeadline struct {
+	io.Reader
+	end time.Time
+}
+
+func (u untilDeadline) Read(p []byte) (int, error) {
+	if !time.Now().Before(u.end) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return u.Reader.Read(p)
+}
+
 // fail sends an error reply. Nothing may have been sent before.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asError(err)
-	// Not every ResponseWriter has deadlines; then the byte bound stands alone.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = io.CopyN(io.Discard, r.Body, drainBytes)
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	Drain(w, r)
 	for k, v := range e.Header {
 		w.Header()[k] = []string{v}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/sluice-io/sluice/emulator/internal/limits"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 	"github.com/sluice-io/sluice/emulator/internal/wire"
@@ -31,6 +32,10 @@ type Options struct {
 	Owner string
 	// DownloadTTL is the life of a download session; 0 = DefaultDownloadTTL.
 	DownloadTTL time.Duration
+	// Gate limits sessions, blocks and commits per table; nil = no limits.
+	Gate *limits.Gate
+	// MaxBlockBytes bounds the body of one block as it comes; 0 = no bound.
+	MaxBlockBytes int64
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 }
@@ -59,6 +64,7 @@ type Handler struct {
 	opt       Options
 	mu        sync.Mutex
 	downloads map[string]*download // guarded by mu
+	order     []*download          // the same, oldest first; guarded by mu
 }
 
 // New returns a handler over opt.Store, which stays the caller's.
@@ -79,9 +85,8 @@ func New(opt Options) *Handler {
 func (h *Handler) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id, d := range h.downloads {
-		d.release()
-		delete(h.downloads, id)
+	for len(h.order) > 0 {
+		h.drop(h.order[0])
 	}
 }
 

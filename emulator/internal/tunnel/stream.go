@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -9,8 +10,11 @@ import (
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
-// slots is the number of slots of a stream session: one server, one slot.
-const slots = 1
+// maxSlots bounds what a client may ask for; the reply says how many it got.
+const maxSlots = 64
+
+// slotHeaders are the names under which clients ask for slots (protocol section 16).
+var slotHeaders = []string{"odps-tunnel-slot-num", "odps-slot-num"}
 
 // streamSession creates a session, or with uploadid (by GET or POST: the clients
 // differ) shows one.
@@ -20,16 +24,21 @@ func (h *Handler) streamSession(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
+		if u.Table, err = h.versionOf(r, u); err != nil {
+			return err
+		}
 		h.sendStream(w, r, http.StatusOK, u)
 		return nil
 	}
 	if r.Method != http.MethodPost {
 		return noSuchPath(r.Request)
 	}
-	if isTrue(r.text("dynamic_partition")) {
-		return badRequest("dynamic_partition is not supported")
+	slots, err := r.slots()
+	if err != nil {
+		return err
 	}
-	if err := h.checkSchemaVersion(r); err != nil {
+	version, err := r.number("schema_version")
+	if err != nil {
 		return err
 	}
 	spec, err := r.spec()
@@ -38,6 +47,7 @@ func (h *Handler) streamSession(w http.ResponseWriter, r *request) error {
 	}
 	u, err := h.opt.Store.CreateUpload(store.UploadRequest{
 		Kind: store.StreamUpload, Key: r.key, Spec: spec, CreatePartition: r.flag("create_partition"),
+		Slots: slots, Dynamic: isTrue(r.text("dynamic_partition")), SchemaVersion: version,
 	})
 	if err != nil {
 		return err
@@ -46,37 +56,67 @@ func (h *Handler) streamSession(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// checkSchemaVersion refuses a version that does not exist yet.
-func (h *Handler) checkSchemaVersion(r *request) error {
-	v := r.text("schema_version")
+// slots is how many the client asked for, at least one and at most maxSlots.
+func (r *request) slots() (int, error) {
+	for _, name := range slotHeaders {
+		v := r.Header.Get(name)
+		if v == "" {
+			continue
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return 0, badRequest("%s: %q is no number", name, v)
+		}
+		return min(max(n, 1), maxSlots), nil
+	}
+	return 1, nil
+}
+
+// number reads a parameter that may be missing.
+func (r *request) number(name string) (*int, error) {
+	v := r.text(name)
 	if v == "" {
-		return nil
+		return nil, nil //nolint:nilnil // not asked for
 	}
-	want, err := strconv.Atoi(v)
+	n, err := strconv.ParseUint(v, 10, 31)
 	if err != nil {
-		return badRequest("schema_version %q is no number", v)
+		return nil, badRequest("%s %q is no number", name, v)
 	}
-	t, err := h.opt.Store.Table(r.key)
-	if err != nil {
-		return err
-	}
-	if want > t.SchemaVersion {
-		return &Error{Status: http.StatusNotFound, Code: "NoSuchSchema", Message: fmt.Sprintf("schema version %d of %s is not known yet", want, r.key)}
-	}
-	return nil
+	i := int(n)
+	return &i, nil
 }
 
 func (h *Handler) stream(r *request) (store.Upload, error) {
 	u, err := h.opt.Store.Session(r.text("uploadid"))
+	if err != nil && !errors.Is(err, store.ErrNoSuchUpload) {
+		return u, err
+	}
 	if err != nil || u.Kind != store.StreamUpload || u.Table.Key != r.key {
 		return u, &Error{Status: http.StatusNotFound, Code: "StreamSessionNotFound", Message: "stream session " + r.text("uploadid") + " not found"}
 	}
 	return u, nil
 }
 
-// address is where the client reached us, as host:port: the Host header may come
-// without a port.
-func address(r *http.Request) string {
+// versionOf is the session's table in the version that a request names, by default in
+// the one that the session was made with.
+func (h *Handler) versionOf(r *request, u store.Upload) (store.Table, error) {
+	version, err := r.number("schema_version")
+	if err != nil || version == nil || *version == u.Table.SchemaVersion {
+		return u.Table, err
+	}
+	t, err := h.opt.Store.Table(u.Table.Key)
+	if err != nil {
+		return t, err
+	}
+	if t.ID != u.Table.ID {
+		return t, fmt.Errorf("%s was dropped and created again: %w", t.Key, store.ErrNoSuchTable)
+	}
+	return t.At(*version)
+}
+
+// Address is where the client reached the server, as host:port: the Host header may
+// come without a port.
+func Address(r *http.Request) string {
 	if host, port, err := net.SplitHostPort(r.Host); err == nil && host != "" && port != "" {
 		return r.Host
 	}
@@ -87,11 +127,21 @@ func address(r *http.Request) string {
 }
 
 func (h *Handler) sendStream(w http.ResponseWriter, r *request, status int, u store.Upload) {
-	sendJSON(w, status, streamJSON{
-		SessionName: u.ID, Status: "normal", Slots: [][2]any{{0, address(r.Request)}},
+	out := streamJSON{
+		SessionName: u.ID, Status: "normal", Slots: make([][2]any, slotsOf(u)),
 		Schema: schemaOf(u.Table.Columns, u.Table.PartitionColumns), SchemaVersion: u.Table.SchemaVersion,
-	})
+	}
+	for i := range out.Slots {
+		out.Slots[i] = [2]any{i, Address(r.Request)}
+	}
+	if u.Dynamic {
+		out.Schema = schemaOf(dynamicColumns(u.Table), nil)
+	}
+	sendJSON(w, status, out)
 }
+
+// slotsOf counts a session's slots; sessions of an earlier format have one.
+func slotsOf(u store.Upload) int { return max(u.Slots, 1) }
 
 // streamPack makes the records of one PUT visible at once.
 func (h *Handler) streamPack(w http.ResponseWriter, r *request) error {
@@ -99,35 +149,43 @@ func (h *Handler) streamPack(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if v := r.text("slotid"); v != "" {
+		if n, err := strconv.ParseUint(v, 10, 31); err != nil || int(n) >= slotsOf(u) {
+			return badRequest("slotid %q is not in 0..%d", v, slotsOf(u)-1)
+		}
+	}
+	if u.Table, err = h.versionOf(r, u); err != nil {
+		return err
+	}
 	if isTrue(r.text("check_latest_schema")) {
-		if err := h.checkLatest(u); err != nil {
+		if err := h.checkLatest(u.Table); err != nil {
 			return err
 		}
 	}
-	seg, err := h.receive(r, u.Table, false)
+	pack, err := h.receivePack(r, u)
 	if err != nil {
 		return fmt.Errorf("stream pack: %w", err)
 	}
-	if n := r.text("record_count"); n != "" && n != strconv.FormatInt(seg.Rows, 10) {
-		h.opt.Store.Discard(seg)
-		return badRequest("record_count=%s, but the pack holds %d", n, seg.Rows)
+	if n := r.text("record_count"); n != "" && n != strconv.FormatInt(pack.rows(), 10) {
+		pack.discard(h.opt.Store)
+		return badRequest("record_count=%s, but the pack holds %d", n, pack.rows())
 	}
-	err = h.opt.Store.Publish(u.Table, []store.Publication{{Spec: u.Spec, Segments: []*store.Segment{seg}}}, store.PublishOptions{})
-	if err != nil {
+	if err := h.opt.Store.Publish(u.Table, pack, store.PublishOptions{CreatePartitions: u.Dynamic}); err != nil {
 		return err
 	}
-	w.Header()["odps-tunnel-slot-num"] = []string{strconv.Itoa(slots)}
-	w.Header()["odps-tunnel-routed-server"] = []string{address(r.Request)}
+	w.Header()["odps-tunnel-slot-num"] = []string{strconv.Itoa(slotsOf(u))}
+	w.Header()["odps-tunnel-routed-server"] = []string{Address(r.Request)}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-func (h *Handler) checkLatest(u store.Upload) error {
-	t, err := h.opt.Store.Table(u.Table.Key)
+// checkLatest refuses rows of a version that is no longer the table's.
+func (h *Handler) checkLatest(made store.Table) error {
+	t, err := h.opt.Store.Table(made.Key)
 	if err != nil {
 		return err
 	}
-	if t.SchemaVersion == u.Table.SchemaVersion {
+	if t.SchemaVersion == made.SchemaVersion {
 		return nil
 	}
 	return &Error{

@@ -2,11 +2,14 @@ package tunnel
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/sluice-io/sluice/emulator/internal/store"
@@ -16,6 +19,12 @@ import (
 func (h *Handler) createUpload(w http.ResponseWriter, r *request) error {
 	spec, err := r.spec()
 	if err != nil {
+		return err
+	}
+	if _, err := h.opt.Store.Table(r.key); err != nil {
+		return err
+	}
+	if err := h.opt.Gate.Session(r.key.String()); err != nil {
 		return err
 	}
 	u, err := h.opt.Store.CreateUpload(store.UploadRequest{
@@ -63,6 +72,11 @@ func (h *Handler) commitUpload(w http.ResponseWriter, r *request) error {
 	if err := sameTable(u, r); err != nil {
 		return err
 	}
+	done, err := h.opt.Gate.Commit(r.key.String())
+	if err != nil {
+		return err
+	}
+	defer done()
 	if u, err = h.opt.Store.CommitUpload(id); err != nil {
 		return err
 	}
@@ -105,6 +119,12 @@ func (h *Handler) putBlock(w http.ResponseWriter, r *request) error {
 	if u.Closed {
 		return fmt.Errorf("upload session %s is closed: %w", u.ID, store.ErrUploadState)
 	}
+	if err := h.opt.Gate.Block(r.key.String()); err != nil {
+		return err
+	}
+	if limit := h.opt.MaxBlockBytes; limit > 0 {
+		r.Body = &boundedBody{ReadCloser: r.Body, rest: limit, limit: limit}
+	}
 	seg, err := h.receive(r, u.Table, r.flag("arrow"))
 	if err != nil {
 		return fmt.Errorf("block %d: %w", block, err)
@@ -134,35 +154,70 @@ func blockOf(r *request) (block int, version int64, err error) {
 	return int(id), int64(n), nil
 }
 
+// boundedBody refuses a body beyond its limit.
+type boundedBody struct {
+	io.ReadCloser
+	rest, limit int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.rest -= int64(n); b.rest < 0 {
+		return 0, badRequest("the block is larger than %d bytes", b.limit)
+	}
+	return n, err
+}
+
 // receive reads a whole body into a durable segment for rows of t.
 func (h *Handler) receive(r *request, t store.Table, isArrow bool) (*store.Segment, error) {
+	seg := h.opt.Store.NewSegment(t)
+	defer seg.Abort() // no effect after Finish
+	if err := readBody(r, func(body io.Reader) error {
+		if isArrow {
+			return copyArrow(seg, body)
+		}
+		return copyRecords(body, store.WireColumns(t.Columns), seg.WriteBatch)
+	}); err != nil {
+		return nil, err
+	}
+	return seg.Finish()
+}
+
+// clientBody marks what the connection of a body suffers, a cut or a standstill, as the
+// client's: the rows are damaged, not the server.
+type clientBody struct{ io.Reader }
+
+func (c clientBody) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if err == nil || err == io.EOF || errors.As(err, new(*Error)) { //nolint:errorlint // a clean end is io.EOF itself; an error that wraps it is a cut
+		return n, err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, badRequest("the body stood still for too long")
+	}
+	return n, fmt.Errorf("read body: %w: %w", wire.ErrMalformed, err)
+}
+
+// readBody hands a request's body to read without its encoding, and makes sure that
+// nothing is left of it.
+func readBody(r *request, read func(io.Reader) error) error {
 	enc, ok := wire.ParseEncoding(r.Header.Get("Content-Encoding"))
 	if !ok {
-		return nil, badRequest("unknown Content-Encoding %q", r.Header.Get("Content-Encoding"))
+		return badRequest("unknown Content-Encoding %q", r.Header.Get("Content-Encoding"))
 	}
-	src := io.Reader(r.Body)
+	src := io.Reader(clientBody{r.Body})
 	if enc != wire.Identity {
 		src = bufio.NewReader(src) // leaves to atEnd what a decoder does not take
 	}
 	body, err := wire.NewDecompressor(enc, src)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer body.Close()
-	seg := h.opt.Store.NewSegment(t)
-	defer seg.Abort() // no effect after Finish
-	if isArrow {
-		err = copyArrow(seg, body)
-	} else {
-		err = copyRecords(seg, body, store.WireColumns(t.Columns))
+	if err := read(body); err != nil {
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := atEnd(src); err != nil {
-		return nil, err
-	}
-	return seg.Finish()
+	return atEnd(src)
 }
 
 // atEnd makes sure that the request itself was complete: a decoder may stop at the
@@ -197,7 +252,7 @@ func copyArrow(seg *store.SegmentWriter, body io.Reader) error {
 	}
 }
 
-func copyRecords(seg *store.SegmentWriter, body io.Reader, cols []wire.Column) error {
+func copyRecords(body io.Reader, cols []wire.Column, write func(arrow.RecordBatch) error) error {
 	rd := wire.NewRecordReader(body, cols, memory.DefaultAllocator)
 	defer rd.Close()
 	for {
@@ -208,7 +263,7 @@ func copyRecords(seg *store.SegmentWriter, body io.Reader, cols []wire.Column) e
 		if err != nil {
 			return err
 		}
-		err = seg.WriteBatch(rec)
+		err = write(rec)
 		rec.Release()
 		if err != nil {
 			return err

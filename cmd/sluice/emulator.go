@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-io/sluice/emulator"
+)
+
+// emulatorEnv begins the environment variables of the emulator's flags: --log-format is
+// SLUICE_EMULATOR_LOG_FORMAT. A flag goes before its variable.
+const emulatorEnv = "SLUICE_EMULATOR_"
+
+// modeFlags are what `sluice dev` and `sluice emulator` can do to clients.
+type modeFlags struct {
+	strict float64
+	faults string
+}
+
+func (f *modeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().Float64Var(&f.strict, "strict", 0, "enforce production's limits; =SCALE makes their times SCALE times shorter")
+	cmd.Flags().Lookup("strict").NoOptDefVal = "1"
+	cmd.Flags().StringVar(&f.faults, "faults", "", "inject faults that can be had again: SEED or SEED:KIND[@CLASS]=SHARE[:ARGUMENT],…; 'sluice emulator --help' explains")
+}
+
+func (f *modeFlags) apply(o *emulator.Options) error {
+	if !(f.strict >= 0) {
+		return usageError{fmt.Errorf("--strict=%v: the scale is above 0", f.strict)}
+	}
+	o.Strict = f.strict
+	if f.faults == "" {
+		return nil
+	}
+	faults, err := emulator.ParseFaults(f.faults)
+	if err != nil {
+		return usageError{fmt.Errorf("--faults: %w", err)}
+	}
+	o.Faults = faults
+	return nil
+}
+
+type emulatorFlags struct {
+	listen, data, store, projects, region string
+	accounts, tokens                      []string
+	modes                                 modeFlags
+	schemas, anonymous, quiet             bool
+	logFormat                             string
+	idle, grace                           time.Duration
+}
+
+func newEmulator() *cobra.Command {
+	f := &emulatorFlags{}
+	cmd := &cobra.Command{
+		Use: "emulator", Short: "Run the MaxCompute look-alike alone", Args: args(cobra.NoArgs),
+		Long: "Runs the MaxCompute look-alike alone, for any MaxCompute client, and prints one line when it answers:\n\n" +
+			"  ready maxcompute=http://HOST:PORT/api\n\n" +
+			"With --store discard it verifies every checksum and keeps nothing: for benchmarks.\n" +
+			"Each flag can be set by an environment variable: --log-format by " + emulatorEnv + "LOG_FORMAT.\n" +
+			"SIGTERM and SIGINT end it when the running requests are done, or after --grace; a second one at once.\n\n" +
+			"--faults injects faults: " + emulator.FaultsHelp(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+				return usageError{err}
+			}
+			return f.run(cmd.Context(), cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8580", "address, port 0 for a free one")
+	cmd.Flags().StringVar(&f.data, "data", "", "folder for tables; empty: a temporary one")
+	cmd.Flags().StringVar(&f.store, "store", "keep", "keep or discard uploaded rows")
+	cmd.Flags().StringVar(&f.projects, "projects", "", "names of the projects, with commas; empty: every name is one")
+	cmd.Flags().BoolVar(&f.schemas, "schemas", false, "the projects have schemas: names have three levels, and a schema is created before its first table")
+	cmd.Flags().StringVar(&f.region, "region", "local", "the region that projects say they lie in")
+	cmd.Flags().BoolVar(&f.anonymous, "anonymous", false, "check no signatures; otherwise access id "+localAccessID+", key "+localAccessKey)
+	cmd.Flags().StringArrayVar(&f.accounts, "account", nil, "further keys, ID:KEY, or temporary ones, ID:KEY:TOKEN or ID:KEY:TOKEN:END with an RFC 3339 time; may be repeated")
+	cmd.Flags().StringArrayVar(&f.tokens, "bearer-token", nil, "a token that needs no signature, TOKEN or TOKEN@END; may be repeated")
+	f.modes.add(cmd)
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "log warnings only, not every request")
+	cmd.Flags().StringVar(&f.logFormat, "log-format", "auto", "text, json, or auto: text on a terminal, else json")
+	cmd.Flags().DurationVar(&f.idle, "idle-timeout", 0, "cut a connection whose body stands still for so long; 0: 300s, with --strict 120s/SCALE")
+	cmd.Flags().DurationVar(&f.grace, "grace", 10*time.Second, "how long running requests may go on at the end")
+	cmd.Flags().BoolP("verbose", "v", false, "log every request: the default")
+	cmd.Flags().Lookup("verbose").Hidden = true
+	cmd.AddCommand(newEmulatorCheck())
+	return cmd
+}
+
+// fromEnvironment sets the flags that the command line left to the environment.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var failed []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := emulatorEnv + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if !ok || f.Changed {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = append(failed, fmt.Errorf("environment variable %s: %w", name, err))
+		}
+	})
+	return errors.Join(failed...)
+}
+
+func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
+	options, err := f.options()
+	if err != nil {
+		return usageError{err}
+	}
+	endpoint, err := emulator.New(options)
+	if err != nil {
+		return fmt.Errorf("start endpoint: %w%s", err, advice(err))
+	}
+	endpoint.Start()
+	if _, err := fmt.Fprintf(out, "ready maxcompute=%s\n", endpoint.Endpoint()); err != nil {
+		return errors.Join(err, endpoint.Close())
+	}
+	return endpoint.Serve(ctx)
+}
+
+// options reads the flags; every error is the caller's.
+func (f *emulatorFlags) options() (emulator.Options, error) {
+	options := emulator.Options{Listen: f.listen, DataDir: f.data, Schemas: f.schemas, Region: f.region, IdleTimeout: f.idle, Grace: f.grace}
+	switch f.store {
+	case "keep":
+	case "discard":
+		options.Discard = true
+	default:
+		return options, fmt.Errorf("--store is keep or discard, not %q", f.store)
+	}
+	if f.idle < 0 || f.grace < 0 {
+		return options, errors.New("--idle-timeout and --grace are not below 0")
+	}
+	if f.modes.strict != 0 && f.anonymous {
+		return options, errors.New("--strict checks signatures as production does: it has no meaning beside --anonymous")
+	}
+	if f.projects != "" {
+		options.Projects = strings.Split(f.projects, ",")
+	}
+	if err := f.modes.apply(&options); err != nil {
+		return options, err
+	}
+	if err := f.credentials(&options); err != nil {
+		return options, err
+	}
+	var err error
+	options.Logger, err = requestLogger(os.Stderr, f.logFormat, f.quiet)
+	return options, err
+}
+
+// requestLogger writes to file: text for people, JSON for programs.
+func requestLogger(file *os.File, format string, quiet bool) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if quiet {
+		options.Level = slog.LevelWarn
+	}
+	switch format {
+	case "auto":
+		if isatty.IsTerminal(file.Fd()) {
+			return slog.New(slog.NewTextHandler(file, options)), nil
+		}
+		return slog.New(slog.NewJSONHandler(file, options)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(file, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(file, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format is text, json or auto, not %q", format)
+}
+
+// advice says what to do about an error at the start, where there is something to say.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "\nsomething listens there already: --listen names another address, with port 0 a free one"
+	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
+		return "\nthe folder of --data must be one that this user may create files in"
+	}
+	return ""
+}

@@ -75,8 +75,8 @@ class Adapter:
 
     # -- readers -------------------------------------------------------------------------------------------------------------------
 
-    def _from_records(self, reader):
-        return [[canonical.from_record(record[n], k) for n, k in zip(self.names, self.kinds)] for record in reader]
+    def _from_records(self, reader, convert=canonical.from_record):
+        return [[convert(record[n], k) for n, k in zip(self.names, self.kinds)] for record in reader]
 
     def _from_batches(self, batches):
         rows = []
@@ -109,7 +109,7 @@ class Adapter:
 
     def read_result(self):
         with self._select().open_reader(tunnel=False) as reader:
-            return self._from_records(reader)
+            return self._from_records(reader, canonical.from_result)
 
     def read_preview(self):
         with self.tunnel.open_preview_reader(self.table, limit=10000, columns=self.names, arrow=False) as reader:

@@ -159,6 +159,20 @@ def from_record(value, kind):
     return value
 
 
+def from_result(value, kind):
+    """The same for the rows of a result in CSV: PyODPS leaves JSON and INTERVAL_DAY_TIME as text there."""
+    if value is None or isinstance(kind, T.Json):
+        return value
+    if kind == T.interval_day_time:
+        days, clock = value.removeprefix("-").split(" ")
+        hours, minutes, seconds = clock.split(":")
+        whole, fraction = seconds.split(".")
+        nanos = (((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(whole)) * 10**9 + int(fraction.ljust(9, "0"))
+        whole, nanos = divmod(-nanos if value.startswith("-") else nanos, 10**9)
+        return f"{whole}.{nanos:09d}"
+    return from_record(value, kind)
+
+
 # -- Arrow -------------------------------------------------------------------------------------------------------------------------
 
 

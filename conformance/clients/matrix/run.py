@@ -134,10 +134,15 @@ class Matrix:
             self.write(writer, table, [column])
             wrong = self.read(reader, table, [column])
         except (RuntimeError, subprocess.TimeoutExpired) as error:
-            return str(error).splitlines()[-1][-300:]
+            return last_line(error)
         finally:
             self.odps.delete_table(table, if_exists=True)
         return wrong[0] if wrong else None
+
+
+def last_line(error):
+    """Adapters tell the reason last: the end of a traceback, a message, or the body of an answer."""
+    return str(error).splitlines()[-1][-400:]
 
 
 def brief(value):
@@ -150,16 +155,22 @@ def run_writers(matrix, writers, pool):
 
     def write(writer):
         try:
-            matrix.write(writer, table_of(writer), matrix.allowed(writer))
+            for table, columns in tables_of(writer, matrix.allowed(writer)).items():
+                matrix.write(writer, table, columns)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
-            return str(error)
+            return last_line(error)
         return None
 
     return dict(zip(writers, pool.map(write, writers)))
 
 
-def table_of(writer):
-    return f"m_{writer.client}_{writer.form}".replace("-", "_")
+def tables_of(writer, columns):
+    """{table: its columns}. Some types spoil a whole table for some client, and have one of their own."""
+    tables = {}
+    for column in columns:
+        name = f"m_{writer.client}_{writer.form}_{column.get('table', 'a')}".replace("-", "_")
+        tables.setdefault(name, []).append(column)
+    return tables
 
 
 def run_pairs(matrix, writers, readers, failed_writers, pool):
@@ -167,15 +178,18 @@ def run_pairs(matrix, writers, readers, failed_writers, pool):
 
     def pair(key):
         writer, reader = key
-        columns = matrix.allowed(writer, reader)
-        cells = (len(columns) + 1) * matrix.height
-        if failed_writers[writer]:
-            return 0, cells, ["the writer failed"]
-        try:
-            wrong = matrix.read(reader, table_of(writer), columns)
-        except (RuntimeError, subprocess.TimeoutExpired) as error:
-            return 0, cells, [str(error)]
-        return cells - len(wrong), cells, wrong
+        passed, cells, wrong = 0, 0, []
+        for table, columns in tables_of(writer, matrix.allowed(writer, reader)).items():
+            size = (len(columns) + 1) * matrix.height
+            cells += size
+            if failed_writers[writer]:
+                continue
+            try:
+                differing = matrix.read(reader, table, columns)
+                passed, wrong = passed + size - len(differing), wrong + differing
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                wrong.append(f"table {table}: {last_line(error)}")
+        return passed, cells, wrong
 
     keys = [(w, r) for w in writers for r in readers]
     return dict(zip(keys, pool.map(pair, keys)))
@@ -187,8 +201,9 @@ def pick(matrix, column, forms, preferred="pyodps/record"):
     return next((f for f in able if str(f) == preferred), able[0] if able else None)
 
 
-def run_limits(matrix, writers, readers, pool):
-    """Each listed limit is tried: what works is no limit. Returns (hit, [text of each stale entry])."""
+def run_limits(matrix, chosen, forms, pool):
+    """Each limit of the chosen forms is tried: what works is no limit. Returns (hit, [text of each stale entry])."""
+    writers, readers = ([f for f in forms if f.op == op] for op in ("write", "read"))
     by_name = {c["name"]: c for c in matrix.columns}
 
     def attempt(item):
@@ -203,8 +218,8 @@ def run_limits(matrix, writers, readers, pool):
             return f"{form_name} {op} {column_name}: works, so it is no limit"
         return None
 
-    chosen = {str(f): f for f in [*writers, *readers]}
-    items = [item for item in matrix.limits.items() if item[0][1] in chosen]
+    picked = {(f.op, str(f)) for f in chosen}
+    items = [item for item in matrix.limits.items() if item[0][:2] in picked]
     stale = [text for text in pool.map(attempt, items) if text]
     return len(items) - len(stale), stale
 
@@ -225,8 +240,8 @@ def explain(matrix, pairs, failed_writers, readers, pool):
         for text in wrong[:SHOWN]:
             print(f"  {text}")
         if len(wrong) > SHOWN:
-            print(f"  and {len(wrong) - SHOWN} more; columns {sorted({w.split(' ')[0] for w in wrong})}")
-        if passed == 0 and pool:
+            print(f"  and {len(wrong) - SHOWN} more; in all {' '.join(sorted({w.split(' ')[0] for w in wrong}))}")
+        if pool and any(text.startswith("table ") for text in wrong):
             columns = matrix.allowed(writer, reader)
             print_each(columns, pool.map(lambda c: matrix.alone(c, writer, reader), columns))
 
@@ -283,14 +298,14 @@ def main():
         matrix = Matrix(endpoint, columns, height, limits, pathlib.Path(scratch))
         failed_writers = run_writers(matrix, writers, pool)
         pairs = run_pairs(matrix, writers, readers, failed_writers, pool)
-        hit, stale = run_limits(matrix, writers, readers, pool) if args.cut == "full" else (0, [])
-        explain(matrix, pairs, failed_writers, readers, pool if args.explain else None)
-    stale += check_reach(matrix, writers, readers)
+        hit, stale = run_limits(matrix, [*writers, *readers], forms, pool) if args.cut == "full" else (0, [])
+        explain(matrix, pairs, failed_writers, [f for f in forms if f.op == "read"], pool if args.explain else None)
+    stale += check_reach(matrix, *([f for f in forms if f.op == op] for op in ("write", "read")))
 
     print_table(pairs, writers, readers)
     print(f"\n{len(columns)} kinds of values, {height} rows, {len(writers)} writers × {len(readers)} readers")
     if args.cut == "full":
-        print(f"limits of clients: {hit} proven by trying, {len(stale)} wrong")
+        print(f"limits: {hit} proven by trying, {len(stale)} wrong")
         print("".join(f"  {text}\n" for text in stale), end="")
     passed = sum(p for p, _, _ in pairs.values()) + hit
     failed = sum(total - p for p, total, _ in pairs.values()) + len(stale)

@@ -85,7 +85,7 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 	switch {
 	case parts[0] == "tenants", parts[0] == "quotas", parts[0] == "logview":
 		return s.account(w, r, parts)
-	case parts[0] != "projects":
+	case parts[0] != "projects", len(parts) > 1 && parts[1] == "":
 		return noRoute(hr)
 	case len(parts) == 1:
 		return s.listProjects(w, r)

@@ -112,7 +112,7 @@ func (r *request) spec() (types.PartitionSpec, error) {
 // parse reads /projects/P[/schemas/S]/tables/T[/SUB] and /projects/P/instances/I.
 func parse(req *http.Request) (*request, bool) {
 	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
-	if len(parts) < 4 || parts[0] != "projects" {
+	if len(parts) < 4 || parts[0] != "projects" || parts[1] == "" {
 		return nil, false
 	}
 	r := &request{Request: req, query: req.URL.Query(), project: parts[1]}

@@ -55,8 +55,12 @@ func (h *Handler) reloadUpload(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// sameTable refuses a session that belongs to another table than the path names.
+// sameTable refuses a session that belongs to another table than the path names, or is no
+// batch upload's: a stream session has neither blocks nor a commit.
 func sameTable(u store.Upload, r *request) error {
+	if u.Kind == store.StreamUpload {
+		return fmt.Errorf("session %s is a stream session: %w", u.ID, store.ErrNoSuchUpload)
+	}
 	if u.Table.Key != r.key {
 		return fmt.Errorf("session %s of table %s, not %s: %w", u.ID, u.Table.Key, r.key, store.ErrNoSuchUpload)
 	}

@@ -208,6 +208,9 @@ func (p *parser) parseNested(k Kind, depth int) (Type, error) {
 	if want := map[Kind]int{Array: 1, Map: 2}[k]; want > 0 && len(t.Children) != want {
 		return t, fmt.Errorf("%s takes %d types, got %d", k, want, len(t.Children))
 	}
+	if k == Map && len(t.Children[0].Type.Children) > 0 {
+		return t, fmt.Errorf("a key of %s is a %s", k, t.Children[0].Type.Kind)
+	}
 	return t, nil
 }
 

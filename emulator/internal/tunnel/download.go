@@ -269,6 +269,9 @@ func (h *Handler) send(w http.ResponseWriter, r *request, d *download) error {
 	if err != nil {
 		return err
 	}
+	if sel, err = r.limitSize(d, sel); err != nil {
+		return err
+	}
 	rows, err := d.rowsOf(sel)
 	if err != nil {
 		return err

@@ -25,20 +25,26 @@ func TestMain(m *testing.M) {
 
 // endpoint is a tunnel on a loopback port.
 type endpoint struct {
-	url   string
-	store *store.Store
-	dir   string
-	srv   *httptest.Server
-	bare  bool // do not record bodies
+	url     string
+	store   *store.Store
+	handler *tunnel.Handler
+	dir     string
+	srv     *httptest.Server
+	stopped bool
+	bare    bool // do not record bodies
 
 	mu     sync.Mutex
 	body   []byte // of the last PUT
 	decide func(*http.Request) faults.Action
 }
 
-func start(t testing.TB, change func(*store.Options, *tunnel.Options)) *endpoint {
+// start runs one, in a folder of its own or in the one given.
+func start(t testing.TB, change func(*store.Options, *tunnel.Options), dir ...string) *endpoint {
 	t.Helper()
-	e := &endpoint{dir: t.TempDir()}
+	e := &endpoint{dir: strings.Join(dir, "")}
+	if e.dir == "" {
+		e.dir = t.TempDir()
+	}
 	so, to := store.Options{Dir: e.dir}, tunnel.Options{}
 	if change != nil {
 		change(&so, &to)
@@ -64,15 +70,24 @@ func start(t testing.TB, change func(*store.Options, *tunnel.Options)) *endpoint
 		inner.ServeHTTP(w, r)
 	}))
 	e.url = e.srv.URL
-	t.Cleanup(func() {
-		e.srv.CloseClientConnections()
-		e.srv.Close()
-		h.Close()
-		if err := s.Close(); err != nil {
-			t.Errorf("close store: %v", err)
-		}
-	})
+	e.handler = h
+	t.Cleanup(func() { e.stop(t) })
 	return e
+}
+
+// stop ends the endpoint; its folder stays. A second call does nothing.
+func (e *endpoint) stop(t testing.TB) {
+	t.Helper()
+	if e.stopped {
+		return
+	}
+	e.stopped = true
+	e.srv.CloseClientConnections()
+	e.srv.Close()
+	e.handler.Close()
+	if err := e.store.Close(); err != nil {
+		t.Errorf("close store: %v", err)
+	}
 }
 
 // recorder keeps the first bytes of a body.

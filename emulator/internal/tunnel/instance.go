@@ -54,6 +54,9 @@ func (h *Handler) cachedResult(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	sel, err := r.selection(d.columns(), nil, d.rows)
+	if err == nil {
+		sel, err = r.limitSize(d, sel)
+	}
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func NewDecompressor(e Encoding, src io.Reader) (io.ReadCloser, error) {
 		}
 		return &decompressor{r: z, free: z.Close}, nil
 	case LZ4Frame, LZ4Arrow:
-		return &decompressor{r: lz4.NewReader(src)}, nil
+		return &decompressor{r: lz4.NewReader(&lz4Frames{src: src})}, nil
 	}
 	return nil, fmt.Errorf("%w: encoding %q", ErrMalformed, e)
 }

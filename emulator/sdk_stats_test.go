@@ -4,6 +4,7 @@ package emulator_test
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,4 +107,61 @@ func TestGoSDK_instance_is_stopped(t *testing.T) {
 		t.Errorf("WaitForSuccess = %v, want ODPS-0123144", err)
 	}
 	must(t, i.Terminate()) // over already
+}
+
+// A task of the type SQLCost tells what its statement would read, and does nothing.
+func TestHTTP_sql_cost(t *testing.T) {
+	s := start(t, emulator.Options{})
+	c := client(s)
+	must(t, exec(t, c, "create table src (a bigint) partitioned by (pt string)"))
+	must(t, exec(t, c, "insert into src partition (pt='x') values (1), (2), (3)"))
+	must(t, exec(t, c, "insert into src partition (pt='y') values (4)"))
+	cost := func(query string) (status string, input int64, complexity float64, text string) {
+		body := strings.NewReplacer("<SQL>", "<SQLCost>", "</SQL>", "</SQLCost>").Replace(submit(query))
+		_, _, answer := raw(t, s, "POST", "/api/projects/p1/instances?tryWait", body)
+		var got struct {
+			Task struct {
+				Type   string `xml:",attr"`
+				Status string
+				Result string
+			} `xml:"Tasks>Task"`
+		}
+		must(t, xml.Unmarshal([]byte(answer), &got))
+		if got.Task.Type != "SQLCost" {
+			t.Errorf("cost of %s = %s, want a task of the type SQLCost", query, answer)
+		}
+		var parsed struct {
+			Cost struct {
+				SQL struct {
+					Input      int64
+					Complexity float64
+				}
+			}
+		}
+		if got.Task.Status == "Success" {
+			must(t, json.Unmarshal([]byte(got.Task.Result), &parsed))
+		}
+		return got.Task.Status, parsed.Cost.SQL.Input, parsed.Cost.SQL.Complexity, got.Task.Result
+	}
+	status, all, complexity, _ := cost("select a from src")
+	if status != "Success" || all <= 0 || complexity != 1 {
+		t.Errorf("cost of all = %s, %d bytes, complexity %v", status, all, complexity)
+	}
+	if status, one, _, _ := cost("select a from src where pt = 'x'"); status != "Success" || one <= 0 || one >= all {
+		t.Errorf("cost of one partition = %s, %d bytes, of all %d", status, one, all)
+	}
+	if status, twice, complexity, _ := cost("insert into src select distinct x.a, x.pt from src x join src y on x.a = y.a join src z on x.a = z.a order by a"); status != "Success" || twice <= all || complexity != 1.5 {
+		t.Errorf("cost of a join = %s, %d bytes, complexity %v", status, twice, complexity)
+	}
+	if status, none, _, _ := cost("drop table src"); status != "Success" || none != 0 {
+		t.Errorf("cost of a definition = %s, %d bytes", status, none)
+	}
+	if status, _, _, text := cost("select a from nowhere"); status != "Failed" || !strings.Contains(text, "ODPS-0130131") {
+		t.Errorf("cost of no table = %s %s", status, text)
+	}
+	table := c.Table("src")
+	must(t, table.Load())
+	if table.RecordNum() != 4 {
+		t.Errorf("rows after all that = %d, want 4", table.RecordNum())
+	}
 }

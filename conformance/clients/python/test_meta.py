@@ -265,6 +265,15 @@ def test_unique_identifier_makes_one_instance_of_two(odps):
     assert a.get_unique_identifier_id() == "once"
 
 
+def test_cost_of_a_query(odps, table):
+    t = table("id bigint")
+    odps.execute_sql(f"insert into {t.name} values (5)")
+    cost = odps.execute_sql_cost(f"select id from {t.name}")
+    assert (cost.udf_num, cost.complexity) == (0, 1.0) and cost.input_size > 0
+    with pytest.raises(errors.NoSuchTable):
+        odps.execute_sql_cost("select id from nowhere")
+
+
 def test_interactive_instance(odps, table):
     t = table("id bigint")
     odps.execute_sql(f"insert into {t.name} values (5)")

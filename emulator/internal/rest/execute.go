@@ -26,6 +26,7 @@ type job struct {
 	settings map[string]string
 	script   *ddl.Script
 	tally    *tally
+	cost     bool // only tell what the statement would read
 }
 
 // key resolves a table's name: of two parts the first is the schema if the session works
@@ -55,6 +56,10 @@ type outcome struct {
 
 // run executes a job.
 func (x *executor) run(ctx context.Context, j *job) (out outcome, err error) {
+	if j.cost {
+		out.text, err = x.costText(ctx, j)
+		return out, err
+	}
 	switch s := j.script.Statement.(type) {
 	case *ddl.Query:
 		out.result, err = x.query(ctx, j, s)

@@ -68,10 +68,22 @@ type Task struct {
 	Priority   int
 	// Interactive says that the task came through the interactive service (MaxQA).
 	Interactive bool
+	// Cost says that the task shall only tell what the statement would read.
+	Cost bool
 }
 
-// kind is the type of the task in a client's words.
-func (t Task) kind() string { return "SQL" }
+// The types of tasks in a client's words.
+const (
+	kindSQL  = "SQL"
+	kindCost = "SQLCost"
+)
+
+func (t Task) kind() string {
+	if t.Cost {
+		return kindCost
+	}
+	return kindSQL
+}
 
 // Instance is one submitted task; a value, as it was when asked for.
 type Instance struct {
@@ -183,7 +195,7 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 
 // job is what an instance has to do.
 func (m *Instances) job(i *instance, script *ddl.Script) *job {
-	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally}
+	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally, cost: i.Task.Cost}
 }
 
 // isQuery tells what needs a worker from what is done at once.

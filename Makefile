@@ -23,6 +23,7 @@ REPORT   := go run ./internal/testreport
 # What may be set on the command line.
 PKGS     ?= ./...
 FUZZTIME ?= 30s
+SOAK     ?= 60
 ROWS     ?= all
 REQUIRE  ?=
 ARGS     ?=
@@ -96,6 +97,11 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 .PHONY: fault
 fault: ## 200 seeded rounds of killing and cutting
 	SLUICE_FAULT_ROUNDS=200 go test -tags $(TAGS) -count=1 -timeout 60m -run 'Fault|Kill' ./conformance/... ./cmd/sluice
+	$(MAKE) --no-print-directory soak
+
+.PHONY: soak
+soak: ## 64 clients write and read the endpoint with faults for SOAK seconds (60): no wrong row, memory flat
+	SLUICE_SOAK_SECONDS=$(SOAK) go test -tags $(TAGS) -count=1 -timeout 60m -v -run TestSoak ./conformance/soak
 
 .PHONY: bench
 bench: bin/sluice bin/sluiced ## the numbers, ours and a peer's from one run, in out/bench.json; ARGS='-only upload -runs 9'

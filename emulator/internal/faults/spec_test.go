@@ -3,6 +3,8 @@ package faults_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -96,6 +98,23 @@ func TestClass(t *testing.T) {
 		}
 		if got := faults.Class(&http.Request{Method: method, URL: u}); got != want {
 			t.Errorf("Class(%s) = %s, want %s", line, got, want)
+		}
+	}
+}
+
+// What the documents show can be typed.
+func TestDocumentedSpecs(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/endpoint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)--faults '?([0-9]+[^ '\n]*)`).FindAllStringSubmatch(string(text), -1)
+	if len(found) < 3 {
+		t.Errorf("%d examples in docs/endpoint.md, want the three of section 9 at least", len(found))
+	}
+	for _, m := range found {
+		if _, _, err := faults.ParseSeeded(strings.TrimRight(m[1], "`\")")); err != nil {
+			t.Errorf("docs/endpoint.md: %v", err)
 		}
 	}
 }

@@ -1,85 +1,150 @@
 package soak
 
 import (
-	"bytes"
-	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
-	"testing"
+	"sync"
 )
 
-// The oracle itself: it takes what was possible and nothing else.
-func TestModel(t *testing.T) {
-	a, b := unit{1, 3}, unit{2, 2}
-	m := newModel()
-	atStart := m.mark()
-	m.propose([]unit{a})
-	pending := m.mark()
-	for name, c := range map[string]struct {
-		rows []row
-		ok   bool
-	}{
-		"nothing yet":   {nil, true},
-		"already there": {a.all(), true},
-		"half a unit":   {a.all()[:2], false},
-		"twice":         {append(a.all(), a.all()...), false},
-		"another":       {b.all(), false},
-		"out of order":  {[]row{a.all()[1], a.all()[0], a.all()[2]}, false},
-		"another text":  {[]row{a.all()[0], a.all()[1], {1, 2, "x"}}, false},
-	} {
-		if err := m.check(pending, c.rows); (err == nil) != c.ok {
-			t.Errorf("%s while unit 1 is pending: %v, want ok %t", name, err, c.ok)
+// model is what is known about the content of one partition: the states it had, in order,
+// as lists of units, and which of them it has for certain.
+type model struct {
+	mu      sync.Mutex
+	states  [][]unit // append-only but for forget; guarded by mu
+	first   int      // number of states[0]; guarded by mu
+	settled int      // number of the state that stands; guarded by mu
+}
+
+// unit is a piece of work that is visible as a whole or not at all.
+type unit struct {
+	id   int64
+	rows int
+}
+
+func newModel() *model { return &model{states: [][]unit{nil}} }
+
+// current is the state that stands. Only the partition's owner may rely on it.
+func (m *model) current() []unit {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[m.settled-m.first]
+}
+
+// propose says that the partition may from now on be in state next.
+func (m *model) propose(next []unit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.states = append(m.states, next)
+}
+
+// settle says whether the proposed state stands. Otherwise the one before does, for good.
+func (m *model) settle(stands bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !stands {
+		m.states = append(m.states, m.states[m.settled-m.first])
+	}
+	m.settled = m.first + len(m.states) - 1
+}
+
+// mark is the oldest state that a snapshot taken from now on may show.
+func (m *model) mark() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settled
+}
+
+// check compares a snapshot, taken after mark and before now, with all it may be.
+func (m *model) check(mark int, rows []row) error {
+	seen, err := unitsOf(rows)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.states[max(mark-m.first, 0):] {
+		if slices.Equal(s, seen) {
+			return nil
 		}
 	}
-	m.settle(true)
-	if err := m.check(m.mark(), nil); err == nil {
-		t.Error("a row that stands may be missing")
-	}
-	if err := m.check(atStart, nil); err != nil {
-		t.Errorf("a snapshot from before: %v", err)
-	}
-	m.propose([]unit{a, b})
-	m.settle(false)
-	if err := m.check(m.mark(), append(a.all(), b.all()...)); err == nil {
-		t.Error("a unit that does not stand may be there")
-	}
-	if got := m.current(); !slices.Equal(got, []unit{a}) {
-		t.Errorf("current %v", got)
-	}
-	for range 1000 {
-		m.propose([]unit{b})
-		m.settle(true)
-		m.forget()
-	}
-	if n := len(m.states); n > 500 {
-		t.Errorf("%d states are kept", n)
-	}
-	if err := m.check(m.mark(), b.all()); err != nil {
-		t.Error(err)
+	return fmt.Errorf("%d units %v are none of the %d states possible since %d: %v", len(seen), seen, len(m.states)-(mark-m.first), mark, m.states[max(mark-m.first, 0):])
+}
+
+// forget drops states that no snapshot can show any more: those well before the settled
+// one. Readers hold a mark only for the moment that it takes to make a session.
+func (m *model) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const keep = 200
+	if n := m.settled - m.first - keep; n > keep {
+		m.states = slices.Clone(m.states[n:])
+		m.first += n
 	}
 }
 
-// The hand-made codec agrees with the golden bytes of the protocol's text, and notices
-// every cut.
-func TestRecords(t *testing.T) {
-	if got, want := hex.EncodeToString(encode(nil)), "f0ffff7f00f8ffff7f00"; got != want {
-		t.Errorf("no rows are %s, want %s", got, want)
-	}
-	rows := unit{7, 3}.all()
-	body := encode(rows)
-	got, err := decode(body)
-	if err != nil || !slices.Equal(got, rows) {
-		t.Errorf("decode = %v, %v", got, err)
-	}
-	for cut := range body {
-		if _, err := decode(body[:cut]); err == nil {
-			t.Errorf("cut at %d of %d goes unnoticed", cut, len(body))
+// unitsOf reads back which units make up rows: each whole, in order, once, and with the
+// right texts.
+func unitsOf(rows []row) (units []unit, err error) {
+	var seen = map[int64]bool{}
+	for i := 0; i < len(rows); {
+		u := unit{id: rows[i].unit}
+		if seen[u.id] {
+			return nil, fmt.Errorf("unit %d is there twice", u.id)
 		}
+		seen[u.id] = true
+		for ; i < len(rows) && rows[i].unit == u.id; i++ {
+			if want := makeRow(u.id, int64(u.rows)); rows[i] != want {
+				return nil, fmt.Errorf("row %d is %+v, want %+v", i, rows[i], want)
+			}
+			u.rows++
+		}
+		units = append(units, u)
 	}
-	if _, err := decode(append(bytes.Clone(body), 0)); err == nil {
-		t.Error("a byte more goes unnoticed")
+	return units, nil
+}
+
+// rowsOf makes the rows of a unit.
+func (u unit) all() []row {
+	rows := make([]row, u.rows)
+	for i := range rows {
+		rows[i] = makeRow(u.id, int64(i))
 	}
-	if !strings.Contains(rows[0].text, "中") {
-		t.Error("no text beyond ASCII")
+	return rows
+}
+
+func has(rows []row, id int64) bool {
+	return slices.ContainsFunc(rows, func(r row) bool { return r.unit == id })
+}
+
+// tally counts what was done, by words.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]int64 // guarded by mu
+}
+
+func (t *tally) add(word string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == nil {
+		t.n = map[string]int64{}
 	}
+	t.n[word]++
+}
+
+func (t *tally) of(word string) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n[word]
+}
+
+func (t *tally) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var parts []string
+	for word, n := range t.n {
+		parts = append(parts, fmt.Sprintf("%s %d", word, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
 }

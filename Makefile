@@ -1,5 +1,6 @@
 # Everything a developer needs. `make` alone prints the list.
-# Needs Go 1.26, gcc with the libstdc++ headers, make, git; `make checklist` and `make model` also Python 3.9 or newer.
+# Needs Go 1.26, gcc with the libstdc++ headers, make, git; `make checklist` and `make model` also Python 3.9 or newer;
+# `make conformance` Python 3.11, JDK 17 and Maven.
 
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c

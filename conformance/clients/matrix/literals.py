@@ -8,6 +8,9 @@ from odps import types as T
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
 
+_SUFFIXES = {"tinyint": "Y", "smallint": "S", "int": "", "bigint": "L"}
+
+
 def text(value):
     return "'" + "".join(_ESCAPES.get(c, c) for c in value) + "'"
 
@@ -39,14 +42,9 @@ def literal(value, kind, type_text):
         return "named_struct(" + ", ".join(f"{text(n)}, {literal(v, t, t.name)}" for v, (n, t) in fields) + ")"
     if kind == T.boolean:
         return str(value).lower()
-    if kind == T.tinyint:
-        return value + "Y"
-    if kind == T.smallint:
-        return value + "S"
-    if kind == T.int_:
-        return value
-    if kind == T.bigint:
-        return value + "L"
+    if isinstance(kind, T.BaseInteger):
+        # The sign is an operator, and 128Y alone would be out of range.
+        return _cast(value, type_text) if value.startswith("-") else value + _SUFFIXES[kind.name]
     if kind == T.float_ or kind == T.double:
         return _cast(_float(value, "f" if kind == T.float_ else "d"), type_text)
     if isinstance(kind, T.Decimal):

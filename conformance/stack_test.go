@@ -40,10 +40,15 @@ type stack struct {
 // newStack starts a stack with its own empty data, which ends with the test.
 func newStack(t *testing.T) *stack {
 	t.Helper()
+	return newStackOn(t, emulator.Options{})
+}
+
+// newStackOn has an endpoint with some options of its own.
+func newStackOn(t *testing.T, options emulator.Options) *stack {
+	t.Helper()
 	s := &stack{ledger: filepath.Join(t.TempDir(), "ledger.db")}
-	endpoint, err := emulator.New(emulator.Options{
-		DataDir: t.TempDir(), Projects: []string{project}, AccessID: "local", AccessKey: "local-secret",
-	})
+	options.DataDir, options.Projects, options.AccessID, options.AccessKey = t.TempDir(), []string{project}, "local", "local-secret"
+	endpoint, err := emulator.New(options)
 	if err != nil {
 		t.Fatalf("start endpoint: %v", err)
 	}

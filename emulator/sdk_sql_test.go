@@ -78,7 +78,7 @@ func TestGoSDK_insert(t *testing.T) {
 		"insert into t values (1, 'x')":                "2 columns where the table takes 3",
 		"insert into t (id, nowhere) select 1, 2":      "nowhere",
 		"insert into nowhere select 1":                 "ODPS-0130131",
-		"insert into t select * from nowhere":          "ODPS-0130131:[1,15]",
+		"insert into t select * from nowhere":          "ODPS-0130131:[1,29]",
 		"insert into t partition (pt='a') select 1":    "no partition column pt",
 		"insert into t select 1, name, price from t u": "",
 	} {

@@ -212,7 +212,7 @@ func TestGoSDK_alter_table(t *testing.T) {
 			return renamed.AddColumns([]tableschema.Column{{Name: "key", Type: datatype.BigIntType}}, false)
 		},
 		"drop one that is not":   func() error { return renamed.DropColumns([]string{"gone"}) },
-		"change a type":          func() error { return renamed.AlterColumnType("key", datatype.StringType) },
+		"change a type":          func() error { return renamed.AlterColumnType("key", datatype.IntType) },
 		"rename to a taken name": func() error { return renamed.ChangeColumnName("key", "added") },
 	} {
 		if err := change(); err == nil || !contains(err, "ODPS-0130071") {

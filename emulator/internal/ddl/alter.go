@@ -8,6 +8,7 @@ type Alteration interface{ alteration() }
 // AlterTable is ALTER TABLE with any change but those of partitions.
 type AlterTable struct {
 	Table  Name
+	View   bool // ALTER VIEW
 	Change Alteration
 }
 
@@ -39,31 +40,48 @@ type ChangeColumn struct {
 	Type    string // source text; empty when not given
 	TypePos Pos
 	Comment *string // nil when not given
+	// NotNull is a change of whether NULL is allowed, nil when not given.
+	NotNull *bool
+	// First moves the column before all others, After behind the one named.
+	First bool
+	After string
 }
 
 // SetClustering is CLUSTERED BY, or NOT CLUSTERED.
 type SetClustering struct{ To *Clustered } // nil: none
 
-// NoChange is a change without an effect here: TOUCH, CHANGEOWNER.
+// UnsetProperties is UNSET TBLPROPERTIES.
+type UnsetProperties struct{ Keys []string }
+
+// ChangeOwner is CHANGEOWNER TO.
+type ChangeOwner struct{ Owner string }
+
+// NoChange is a change without an effect but the time of the last one: TOUCH, ENABLE and
+// DISABLE LIFECYCLE.
 type NoChange struct{}
 
 func (*AlterTable) statement() {}
 
-func (*SetLifecycle) alteration()  {}
-func (*SetComment) alteration()    {}
-func (*SetProperties) alteration() {}
-func (*RenameTable) alteration()   {}
-func (*AddColumns) alteration()    {}
-func (*DropColumns) alteration()   {}
-func (*ChangeColumn) alteration()  {}
-func (*SetClustering) alteration() {}
-func (*NoChange) alteration()      {}
+func (*SetLifecycle) alteration()    {}
+func (*SetComment) alteration()      {}
+func (*SetProperties) alteration()   {}
+func (*RenameTable) alteration()     {}
+func (*AddColumns) alteration()      {}
+func (*DropColumns) alteration()     {}
+func (*ChangeColumn) alteration()    {}
+func (*SetClustering) alteration()   {}
+func (*UnsetProperties) alteration() {}
+func (*ChangeOwner) alteration()     {}
+func (*NoChange) alteration()        {}
 
 func (p *parser) alter() (Statement, error) {
 	if err := p.expect("ALTER"); err != nil {
 		return nil, err
 	}
-	if !p.tok.Is("TABLE") {
+	switch {
+	case p.tok.Is("VIEW"), p.tok.Is("MATERIALIZED"):
+		return p.alterView()
+	case !p.tok.Is("TABLE"):
 		return nil, p.unsupportedKind("ALTER")
 	}
 	if err := p.advance(); err != nil {
@@ -76,6 +94,9 @@ func (p *parser) alter() (Statement, error) {
 	if p.tok.Is("ADDPARTITION") {
 		specs, err := p.specs("ADDPARTITION")
 		return &AddPartitions{Table: table, Specs: specs}, err
+	}
+	if p.tok.Is("PARTITION") {
+		return p.alterPartition(table)
 	}
 	verb := p.tok
 	if verb.Kind != Ident {
@@ -111,14 +132,18 @@ func (p *parser) alteration(verb Token) (Alteration, error) {
 		return p.renameTable()
 	case verb.Is("CHANGE"):
 		return p.changeColumn()
+	case verb.Is("UNSET"):
+		return p.unset()
 	case verb.Is("TOUCH"):
 		return &NoChange{}, nil
+	case verb.Is("ENABLE"), verb.Is("DISABLE"):
+		return &NoChange{}, p.expect("LIFECYCLE")
 	case verb.Is("CHANGEOWNER"):
 		if err := p.expect("TO"); err != nil {
 			return nil, err
 		}
-		_, err := p.str("an owner")
-		return &NoChange{}, err
+		owner, err := p.str("an owner")
+		return &ChangeOwner{Owner: owner}, err
 	case verb.Is("RANGE"), verb.Is("CLUSTERED"):
 		to, err := p.clustered()
 		return &SetClustering{To: to}, err
@@ -194,9 +219,51 @@ func (p *parser) renameTable() (Alteration, error) {
 	return &RenameTable{To: name}, err
 }
 
-// changeColumn reads COLUMN a RENAME TO b, COLUMN a COMMENT 'c' or COLUMN a b TYPE [COMMENT 'c'].
+// unset reads TBLPROPERTIES ('k', …).
+func (p *parser) unset() (Alteration, error) {
+	if err := p.expect("TBLPROPERTIES"); err != nil {
+		return nil, err
+	}
+	c := &UnsetProperties{}
+	err := p.list(func() error {
+		key, err := p.str("a property name in quotes")
+		c.Keys = append(c.Keys, key)
+		return err
+	})
+	return c, err
+}
+
+// alterPartition reads PARTITION (…) RENAME TO PARTITION (…), TOUCH, or a lifecycle.
+func (p *parser) alterPartition(table Name) (Statement, error) {
+	spec, err := p.spec(false)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.tok.Is("RENAME"):
+		if err := p.expect("RENAME", "TO"); err != nil {
+			return nil, err
+		}
+		to, err := p.spec(false)
+		return &RenamePartition{Table: table, From: spec, To: to}, err
+	case p.tok.Is("TOUCH"):
+		return &TouchPartition{Table: table, Spec: spec}, p.advance()
+	case p.tok.Is("ENABLE"), p.tok.Is("DISABLE"):
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		return &TouchPartition{Table: table, Spec: spec}, p.expect("LIFECYCLE")
+	case p.tok.Kind == Ident:
+		return nil, p.unsupported("ALTER TABLE … PARTITION … " + strings.ToUpper(p.tok.Text))
+	default:
+		return nil, p.unexpected("'RENAME', 'TOUCH', 'ENABLE' or 'DISABLE'")
+	}
+}
+
+// changeColumn reads COLUMN a and one of RENAME TO b, [NOT] NULL, COMMENT 'c', or
+// b TYPE [NOT NULL|NULL] [COMMENT 'c'] [FIRST|AFTER d].
 func (p *parser) changeColumn() (Alteration, error) {
-	if err := p.expect("COLUMN"); err != nil {
+	if _, err := p.accept("COLUMN"); err != nil {
 		return nil, err
 	}
 	name, err := p.name("a column name")
@@ -211,10 +278,7 @@ func (p *parser) changeColumn() (Alteration, error) {
 		}
 		c.NewName, err = p.name("a column name")
 		return c, err
-	case !p.tok.Is("COMMENT"):
-		if p.tok.Is("NULL") || p.tok.Is("NOT") {
-			return nil, p.unsupported("ALTER TABLE … CHANGE COLUMN … " + strings.ToUpper(p.tok.Text))
-		}
+	case !p.tok.Is("COMMENT") && !p.tok.Is("NULL") && !p.tok.Is("NOT"):
 		if c.NewName, err = p.name("a column name"); err != nil {
 			return nil, err
 		}
@@ -222,11 +286,38 @@ func (p *parser) changeColumn() (Alteration, error) {
 			return nil, err
 		}
 	}
-	comment, err := p.accept("COMMENT")
-	if err != nil || !comment {
-		return c, err
+	return c, p.columnChanges(c)
+}
+
+// columnChanges reads what may follow a column's name and type.
+func (p *parser) columnChanges(c *ChangeColumn) error {
+	for {
+		var err error
+		switch {
+		case p.tok.Is("NULL"), p.tok.Is("NOT"):
+			var not bool
+			if not, err = p.accept("NOT"); err == nil {
+				err = p.expect("NULL")
+			}
+			c.NotNull = &not
+		case p.tok.Is("COMMENT"):
+			if err = p.advance(); err == nil {
+				var text string
+				text, err = p.str("a comment")
+				c.Comment = &text
+			}
+		case p.tok.Is("FIRST"):
+			c.First = true
+			err = p.advance()
+		case p.tok.Is("AFTER"):
+			if err = p.advance(); err == nil {
+				c.After, err = p.name("a column name")
+			}
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	text, err := p.str("a comment")
-	c.Comment = &text
-	return c, err
 }

@@ -7,9 +7,20 @@ type Script struct {
 	Source string
 	// Settings are the SET statements before the statement, in order; the last of a key wins.
 	Settings []Setting
+	// Variables are the queries that @name stands for in later ones, in order.
+	Variables []Variable
 	// Statement is nil when the text holds nothing but settings and comments.
 	Statement Statement
 }
+
+// Variable is @name := query.
+type Variable struct {
+	Name  string // in lower case
+	Query Text
+}
+
+// Block is several statements of one script, to be run in order.
+type Block struct{ Statements []Statement }
 
 // Setting is one SET key=value.
 type Setting struct{ Key, Value string }
@@ -45,10 +56,12 @@ type Property struct{ Key, Value string }
 type CreateTable struct {
 	Table         Name
 	IfNotExists   bool
+	OrReplace     bool
 	Columns       []Column
 	PrimaryKey    []string
 	PartitionedBy []Column
-	Clustered     *Clustered // nil when not given
+	Auto          *AutoPartition // nil when not given
+	Clustered     *Clustered     // nil when not given
 	Comment       string
 	Properties    []Property
 	Lifecycle     int   // days; -1 when not given
@@ -70,6 +83,15 @@ type Sorted struct {
 	Descending bool
 }
 
+// AutoPartition is AUTO PARTITIONED BY (trunc_time(column, 'unit') AS name): a partition
+// column whose value comes from another column.
+type AutoPartition struct {
+	Pos    Pos
+	Name   string
+	Column string
+	Unit   string
+}
+
 // DropTable is DROP TABLE.
 type DropTable struct {
 	Table    Name
@@ -87,7 +109,34 @@ type AddPartitions struct {
 type DropPartitions struct {
 	Table    Name
 	IfExists bool
-	Specs    []Spec // never empty
+	Specs    []Spec
+	Filters  []Filter // partitions that meet conditions
+}
+
+// Filter is a condition on partitions, all parts of which must hold.
+type Filter struct {
+	Pos        Pos
+	Conditions []Condition // never empty
+}
+
+// Condition compares a partition column with a value.
+type Condition struct {
+	Column   string
+	Operator string // = != < <= > >=
+	Value    string
+}
+
+// RenamePartition is ALTER TABLE … PARTITION (…) RENAME TO PARTITION (…).
+type RenamePartition struct {
+	Table    Name
+	From, To Spec
+}
+
+// TouchPartition is a change of one partition without an effect but its time: TOUCH, ENABLE
+// and DISABLE LIFECYCLE.
+type TouchPartition struct {
+	Table Name
+	Spec  Spec
 }
 
 // Truncate is TRUNCATE TABLE, of the partitions given or of the whole table.
@@ -111,7 +160,7 @@ type Query struct{ Text Text }
 // Text is a piece of the script that another parser reads.
 type Text struct {
 	SQL    string
-	Offset int // of its first byte within Script.Source
+	Offset int // of its first byte within Script.Source; -1 if it was put together
 }
 
 // Spec is a partition specification, keys in the order written.
@@ -127,10 +176,13 @@ type SpecKey struct {
 	Dynamic bool // no value was given (INSERT only)
 }
 
-func (*CreateTable) statement()    {}
-func (*DropTable) statement()      {}
-func (*AddPartitions) statement()  {}
-func (*DropPartitions) statement() {}
-func (*Truncate) statement()       {}
-func (*Insert) statement()         {}
-func (*Query) statement()          {}
+func (*Block) statement()           {}
+func (*RenamePartition) statement() {}
+func (*TouchPartition) statement()  {}
+func (*CreateTable) statement()     {}
+func (*DropTable) statement()       {}
+func (*AddPartitions) statement()   {}
+func (*DropPartitions) statement()  {}
+func (*Truncate) statement()        {}
+func (*Insert) statement()          {}
+func (*Query) statement()           {}

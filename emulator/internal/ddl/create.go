@@ -9,14 +9,24 @@ func (p *parser) create() (Statement, error) {
 	if err := p.expect("CREATE"); err != nil {
 		return nil, err
 	}
-	if !p.tok.Is("TABLE") {
+	replace, err := p.accept("OR", "REPLACE")
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.tok.Is("VIEW"), p.tok.Is("MATERIALIZED"):
+		return p.createView(replace)
+	case p.tok.Is("SCHEMA"), p.tok.Is("DATABASE"):
+		return p.createSchema()
+	case p.tok.Is("EXTERNAL"):
+		return nil, p.unsupported("an external table")
+	case !p.tok.Is("TABLE"):
 		return nil, p.unsupportedKind("CREATE")
 	}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
-	s := &CreateTable{Lifecycle: -1}
-	var err error
+	s := &CreateTable{Lifecycle: -1, OrReplace: replace}
 	if s.IfNotExists, err = p.accept("IF", "NOT", "EXISTS"); err != nil {
 		return nil, err
 	}
@@ -184,7 +194,9 @@ func (p *parser) tableOptions(s *CreateTable) error {
 			s.Clustered, err = p.clustered()
 		case p.tok.Is("STORED"):
 			err = p.stored()
-		case p.tok.Is("AUTO"), p.tok.Is("ROW"), p.tok.Is("LOCATION"), p.tok.Is("USING"):
+		case p.tok.Is("AUTO"):
+			err = p.autoPartitioned(s)
+		case p.tok.Is("ROW"), p.tok.Is("LOCATION"), p.tok.Is("USING"):
 			err = p.unsupported(strings.ToUpper(p.tok.Text))
 		case p.tok.Is("AS"):
 			return p.createAs(s)
@@ -211,6 +223,45 @@ func (p *parser) partitionedBy(s *CreateTable) error {
 		s.PartitionedBy = append(s.PartitionedBy, c)
 		return err
 	})
+}
+
+// autoPartitioned reads AUTO PARTITIONED BY (trunc_time(column, 'unit') [AS name]).
+func (p *parser) autoPartitioned(s *CreateTable) error {
+	a := &AutoPartition{Pos: Position(p.lex.Source, p.tok.Start), Name: "_pt_col_0_"}
+	if s.Auto != nil || len(s.PartitionedBy) > 0 {
+		return p.unexpected("one PARTITIONED BY")
+	}
+	if err := p.expect("AUTO", "PARTITIONED", "BY", "("); err != nil {
+		return err
+	}
+	if !p.tok.Is("TRUNC_TIME") {
+		return p.unsupported("AUTO PARTITIONED BY with anything but trunc_time")
+	}
+	if err := p.expect("TRUNC_TIME", "("); err != nil {
+		return err
+	}
+	var err error
+	if a.Column, err = p.name("a column name"); err != nil {
+		return err
+	}
+	if err = p.expect(","); err != nil {
+		return err
+	}
+	if a.Unit, err = p.str("'year', 'month', 'day' or 'hour'"); err != nil {
+		return err
+	}
+	if err = p.expect(")"); err != nil {
+		return err
+	}
+	as, err := p.accept("AS")
+	if err == nil && as {
+		a.Name, err = p.name("a column name")
+	}
+	if err != nil {
+		return err
+	}
+	s.Auto = a
+	return p.expect(")")
 }
 
 func (p *parser) properties(s *CreateTable) error {

@@ -9,51 +9,95 @@ import (
 // the stack.
 const maxNesting = 100
 
-// Parse reads a script: any number of SET statements, then at most one other statement.
-// Every error is an *Error.
+// maxStatements bounds a script.
+const maxStatements = 1000
+
+// Parse reads a script: SET statements, which hold for the whole of it, and other
+// statements, of which several become one Block. Every error is an *Error.
 func Parse(source string) (*Script, error) {
 	p := &parser{lex: Lexer{Source: source}}
 	script := &Script{Source: source}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
+	var statements []Statement
 	for {
 		for p.tok.Is(";") {
 			if err := p.advance(); err != nil {
 				return nil, err
 			}
 		}
-		switch {
-		case p.tok.Kind == EOF:
-			return script, nil
-		case script.Statement != nil:
-			return nil, p.failAt(CodeUnsupported, p.tok, "one statement at a time: a second one begins here")
-		case p.tok.Is("SET"):
-			setting, err := p.setting()
-			if err != nil {
-				return nil, err
-			}
-			script.Settings = append(script.Settings, setting)
-		default:
-			statement, err := p.statement()
-			if err != nil {
-				return nil, err
-			}
-			script.Statement = statement
+		if p.tok.Kind == EOF {
+			break
+		}
+		if len(statements) == maxStatements {
+			return nil, p.failAt(CodeUnsupported, p.tok, "a script has at most %d statements", maxStatements)
+		}
+		if err := p.next(script, &statements); err != nil {
+			return nil, err
 		}
 		if p.tok.Kind != EOF && !p.tok.Is(";") {
 			return nil, p.unexpected("end of statement")
 		}
 	}
+	switch len(statements) {
+	case 0:
+	case 1:
+		script.Statement = statements[0]
+	default:
+		script.Statement = &Block{Statements: statements}
+	}
+	return script, nil
 }
 
-// parser reads one token ahead: tok is the token not yet used.
+// next reads one statement or setting.
+func (p *parser) next(script *Script, statements *[]Statement) error {
+	switch {
+	case p.tok.Is("SET"):
+		setting, err := p.setting()
+		script.Settings = append(script.Settings, setting)
+		return err
+	case p.tok.Is("@"):
+		return p.variable(script)
+	}
+	statement, err := p.statement()
+	*statements = append(*statements, statement)
+	return err
+}
+
+// variable reads @name := query.
+func (p *parser) variable(script *Script) error {
+	if err := p.advance(); err != nil {
+		return err
+	}
+	name, err := p.name("the name of a variable")
+	if err != nil {
+		return err
+	}
+	if p.tok.Kind == Ident {
+		return p.unsupported("a variable with a type; one that holds a query")
+	}
+	if err := p.expect(":", "="); err != nil {
+		return err
+	}
+	if !p.tok.Is("SELECT") && !p.tok.Is("WITH") && !p.tok.Is("(") {
+		return p.unsupported("a variable that holds something other than a query")
+	}
+	text, err := p.rest()
+	script.Variables = append(script.Variables, Variable{Name: strings.ToLower(name), Query: text})
+	return err
+}
+
+// parser reads one token ahead: tok is the token not yet used, last where the one before
+// it ended.
 type parser struct {
-	lex Lexer
-	tok Token
+	lex  Lexer
+	tok  Token
+	last int
 }
 
 func (p *parser) advance() error {
+	p.last = p.tok.End
 	tok, err := p.lex.Next()
 	p.tok = tok
 	return err
@@ -195,6 +239,18 @@ func (p *parser) statement() (Statement, error) {
 		return p.show()
 	case p.tok.Is("DESC"), p.tok.Is("DESCRIBE"):
 		return p.describe()
+	case p.tok.Is("UPDATE"):
+		return p.update()
+	case p.tok.Is("DELETE"):
+		return p.remove()
+	case p.tok.Is("MERGE"):
+		return p.merge()
+	case p.tok.Is("FROM"):
+		return p.multiInsert()
+	case p.tok.Is("EXPLAIN"):
+		return p.explain()
+	case p.tok.Is("USE"):
+		return p.use()
 	case p.tok.Is("INSERT"):
 		return p.insert(p.tok.Start, p.tok.Start)
 	case p.tok.Is("WITH"):
@@ -211,10 +267,10 @@ func (p *parser) statement() (Statement, error) {
 
 // known are the statements of MaxCompute that are recognised only to be refused by name.
 var known = map[string]bool{
-	"ADD": true, "ANALYZE": true, "CLONE": true, "CALL": true, "DELETE": true,
-	"EXPLAIN": true, "EXPORT": true, "FROM": true, "FUNCTION": true, "GRANT": true, "IF": true, "LIST": true,
-	"LOAD": true, "MERGE": true, "MSCK": true, "PURGE": true, "READ": true, "RESTORE": true, "REVOKE": true,
-	"SETPROJECT": true, "UNDO": true, "UNLOAD": true, "UPDATE": true, "USE": true,
+	"ADD": true, "ANALYZE": true, "CACHE": true, "CLONE": true, "CALL": true, "COMMENT": true, "COPY": true,
+	"EXPORT": true, "FUNCTION": true, "GRANT": true, "IF": true, "KILL": true, "LIST": true,
+	"LOAD": true, "LOOP": true, "MSCK": true, "OPTIMIZE": true, "PURGE": true, "READ": true, "REFRESH": true, "REPLACE": true, "RESTORE": true, "REVOKE": true,
+	"SETPROJECT": true, "STATUS": true, "TUNNEL": true, "UNCACHE": true, "UNDO": true, "UNLOAD": true, "WAIT": true, "WHOAMI": true,
 }
 
 // rest takes everything up to the semicolon or the end as another parser's text.
@@ -269,23 +325,40 @@ func (p *parser) with() (Statement, error) {
 // insert reads INSERT; the bytes from prefixStart to prefixEnd are a WITH clause that
 // belongs before the query.
 func (p *parser) insert(prefixStart, prefixEnd int) (Statement, error) {
-	if err := p.expect("INSERT"); err != nil {
+	s, err := p.insertInto()
+	if err != nil {
 		return nil, err
 	}
+	if s.Query, err = p.rest(); err != nil {
+		return nil, err
+	}
+	if prefixEnd > prefixStart {
+		s.Query = Text{SQL: p.lex.Source[prefixStart:prefixEnd] + s.Query.SQL, Offset: -1}
+	}
+	return s, nil
+}
+
+// insertInto reads an INSERT up to its query.
+func (p *parser) insertInto() (*Insert, error) {
 	s := &Insert{}
+	err := p.expect("INSERT")
 	switch {
+	case err != nil:
+		return nil, err
 	case p.tok.Is("OVERWRITE"):
 		s.Overwrite = true
 	case !p.tok.Is("INTO"):
 		return nil, p.unexpected("'INTO' or 'OVERWRITE'")
 	}
-	if err := p.advance(); err != nil {
+	if err = p.advance(); err != nil {
 		return nil, err
 	}
-	if _, err := p.accept("TABLE"); err != nil {
+	if p.tok.Is("DIRECTORY") || p.tok.Is("LOCAL") {
+		return nil, p.unsupported("INSERT into a directory")
+	}
+	if _, err = p.accept("TABLE"); err != nil {
 		return nil, err
 	}
-	var err error
 	if s.Table, err = p.tableName(); err != nil {
 		return nil, err
 	}
@@ -295,18 +368,9 @@ func (p *parser) insert(prefixStart, prefixEnd int) (Statement, error) {
 		}
 	}
 	if p.tok.Is("(") {
-		if s.Columns, err = p.columnList(); err != nil {
-			return nil, err
-		}
+		s.Columns, err = p.columnList()
 	}
-	if s.Query, err = p.rest(); err != nil {
-		return nil, err
-	}
-	if prefixEnd > prefixStart {
-		s.Query.SQL = p.lex.Source[prefixStart:prefixEnd] + s.Query.SQL
-		s.Query.Offset = prefixStart
-	}
-	return s, nil
+	return s, err
 }
 
 // columnList reads a list of columns unless the parenthesis opens a query.
@@ -373,7 +437,12 @@ func (p *parser) drop() (Statement, error) {
 	if err := p.expect("DROP"); err != nil {
 		return nil, err
 	}
-	if !p.tok.Is("TABLE") {
+	switch {
+	case p.tok.Is("VIEW"), p.tok.Is("MATERIALIZED"):
+		return p.dropView()
+	case p.tok.Is("SCHEMA"), p.tok.Is("DATABASE"):
+		return p.dropSchema()
+	case !p.tok.Is("TABLE"):
 		return nil, p.unsupportedKind("DROP")
 	}
 	if err := p.advance(); err != nil {
@@ -391,8 +460,12 @@ func (p *parser) drop() (Statement, error) {
 	return s, err
 }
 
-// unsupportedKind refuses CREATE or DROP of something that is not a table.
+// unsupportedKind refuses CREATE or DROP of something that is neither table nor view nor
+// schema.
 func (p *parser) unsupportedKind(verb string) error {
+	if p.tok.Is("FUNCTION") {
+		return p.unsupported(verb + " FUNCTION as SQL (clients use the REST API)")
+	}
 	if p.tok.Kind != Ident {
 		return p.unexpected("'TABLE'")
 	}
@@ -446,8 +519,98 @@ func (p *parser) addPartitions(table Name) (Statement, error) {
 
 func (p *parser) dropPartitions(table Name) (Statement, error) {
 	s := &DropPartitions{Table: table}
-	err := p.partitionChange("DROP", &s.IfExists, &s.Specs, "IF", "EXISTS")
-	return s, err
+	var err error
+	if s.IfExists, err = p.accept("IF", "EXISTS"); err != nil {
+		return nil, err
+	}
+	if p.tok.Kind == Ident && !p.tok.Is("PARTITION") {
+		return nil, p.unsupported("ALTER TABLE … DROP " + strings.ToUpper(p.tok.Text))
+	}
+	for {
+		if err := p.dropped(s); err != nil {
+			return nil, err
+		}
+		comma, err := p.accept(",")
+		if err != nil || !comma && !p.tok.Is("PARTITION") {
+			return s, err
+		}
+	}
+}
+
+// dropped reads PARTITION (k='v', …), or a condition in its place.
+func (p *parser) dropped(s *DropPartitions) error {
+	saved := *p
+	spec, err := p.spec(false)
+	if err == nil {
+		s.Specs = append(s.Specs, spec)
+		return nil
+	}
+	*p = saved
+	if err := p.expect("PARTITION"); err != nil {
+		return err
+	}
+	filter, err := p.filter()
+	s.Filters = append(s.Filters, filter)
+	return err
+}
+
+// filter reads ( column operator value {AND|,} … ).
+func (p *parser) filter() (Filter, error) {
+	f := Filter{Pos: Position(p.lex.Source, p.tok.Start)}
+	if err := p.expect("("); err != nil {
+		return f, err
+	}
+	for {
+		var c Condition
+		var err error
+		if c.Column, err = p.name("a partition column"); err != nil {
+			return f, err
+		}
+		if c.Operator, err = p.comparison(); err != nil {
+			return f, err
+		}
+		if c.Value, err = p.specValue(); err != nil {
+			return f, err
+		}
+		f.Conditions = append(f.Conditions, c)
+		switch {
+		case p.tok.Is("AND"), p.tok.Is(","):
+			if err := p.advance(); err != nil {
+				return f, err
+			}
+		case p.tok.Is("OR"):
+			return f, p.unsupported("OR in a condition on partitions")
+		default:
+			return f, p.expect(")")
+		}
+	}
+}
+
+// comparison reads an operator of one or two characters.
+func (p *parser) comparison() (string, error) {
+	first := p.tok
+	if first.Kind == Ident {
+		return "", p.unsupported(strings.ToUpper(first.Text) + " in a condition on partitions")
+	}
+	if err := p.advance(); err != nil {
+		return "", err
+	}
+	operator := first.Text
+	if p.tok.Start == first.End && (p.tok.Is("=") || p.tok.Is(">")) {
+		operator += p.tok.Text
+		if err := p.advance(); err != nil {
+			return "", err
+		}
+	}
+	switch operator {
+	case "<>":
+		return "!=", nil
+	case "==":
+		return "=", nil
+	case "=", "!=", "<", "<=", ">", ">=":
+		return operator, nil
+	}
+	return "", p.failAt(CodeParse, first, "'%s' found where a comparison was expected", operator)
 }
 
 func (p *parser) partitionChange(verb string, lenient *bool, specs *[]Spec, words ...string) error {

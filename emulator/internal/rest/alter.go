@@ -20,6 +20,9 @@ func (x *executor) alterTable(j *job, s *ddl.AlterTable) error {
 		return err
 	}
 	_, err := x.store.AlterTable(key, func(t *store.Table) error {
+		if s.View && t.Kind == "" || !s.View && t.Kind == store.KindView {
+			return fmt.Errorf("%s: %w", t.Key, store.ErrKind)
+		}
 		switch c := s.Change.(type) {
 		case *ddl.SetLifecycle:
 			t.Lifecycle = c.Days
@@ -28,6 +31,13 @@ func (x *executor) alterTable(j *job, s *ddl.AlterTable) error {
 		case *ddl.SetProperties:
 			t.Properties = maps.Clone(t.Properties) // a change that fails must leave the old one
 			setProperties(t, c.Properties)
+		case *ddl.UnsetProperties:
+			t.Properties = maps.Clone(t.Properties)
+			for _, key := range c.Keys {
+				delete(t.Properties, key)
+			}
+		case *ddl.ChangeOwner:
+			t.Owner = c.Owner
 		case *ddl.AddColumns:
 			return addColumns(t, s.Table.Pos, c)
 		case *ddl.DropColumns:
@@ -76,57 +86,100 @@ func dropColumns(t *store.Table, pos ddl.Pos, c *ddl.DropColumns) error {
 			return semantic(pos, "table %s: column %s is not there", t.Key, name)
 		case slices.Contains(t.PrimaryKey, t.Columns[at].Name):
 			return semantic(pos, "table %s: column %s belongs to the primary key", t.Key, name)
+		case t.Auto != nil && t.Auto.Column == t.Columns[at].Name:
+			return semantic(pos, "table %s: the partitions follow from column %s", t.Key, name)
 		}
 		t.Columns = slices.Delete(t.Columns, at, at+1)
 	}
 	return nil
 }
 
-// changeColumn renames a column or changes its comment. Its type stays: rows are not
-// rewritten.
+// changeColumn changes a column's name, type, comment, nullability or place. Its rows stay:
+// the new type must hold every value of the old one.
 func changeColumn(t *store.Table, pos ddl.Pos, c *ddl.ChangeColumn) error {
 	at := t.ColumnIndex(c.Name)
 	if at < 0 {
 		return semantic(pos, "table %s: column %s is not there", t.Key, c.Name)
 	}
 	column := &t.Columns[at]
-	if c.Type != "" {
-		typ, err := types.Parse(c.Type)
-		if err != nil {
-			return &ddl.Error{Code: ddl.CodeParse, Pos: c.TypePos, Message: fmt.Sprintf("column %s: %s", c.Name, err)}
-		}
-		if !typ.Equal(column.Type) {
-			return semantic(c.TypePos, "table %s: the type of column %s cannot be changed from %s to %s by this endpoint", t.Key, c.Name, column.Type, typ)
-		}
+	if err := changeType(t, column, c); err != nil {
+		return err
 	}
 	if c.Comment != nil {
 		column.Comment = *c.Comment
 	}
-	name := strings.ToLower(c.NewName)
-	t.Cluster = renameClustered(t.Cluster, column.Name, name)
-	if k := slices.Index(t.PrimaryKey, column.Name); k >= 0 {
-		t.PrimaryKey[k] = name
+	if c.NotNull != nil {
+		if *c.NotNull && column.Nullable {
+			return semantic(pos, "table %s: column %s allows NULL, rows that are there may hold it", t.Key, c.Name)
+		}
+		if !*c.NotNull && slices.Contains(t.PrimaryKey, column.Name) {
+			return semantic(pos, "table %s: column %s belongs to the primary key", t.Key, c.Name)
+		}
+		column.Nullable = !*c.NotNull
 	}
-	column.Name = name
+	rename(t, column, strings.ToLower(c.NewName))
+	return move(t, pos, at, c)
+}
+
+func changeType(t *store.Table, column *store.Column, c *ddl.ChangeColumn) error {
+	if c.Type == "" {
+		return nil
+	}
+	typ, err := types.Parse(c.Type)
+	if err != nil {
+		return &ddl.Error{Code: ddl.CodeParse, Pos: c.TypePos, Message: fmt.Sprintf("column %s: %s", c.Name, err)}
+	}
+	changes := !typ.Equal(column.Type)
+	switch {
+	case changes && !column.Type.WidensTo(typ):
+		return semantic(c.TypePos, "table %s: column %s cannot change from %s to %s: not every value would fit", t.Key, c.Name, column.Type, typ)
+	case changes && (slices.Contains(t.PrimaryKey, column.Name) || t.Auto != nil && t.Auto.Column == column.Name):
+		return semantic(c.TypePos, "table %s: the type of key column %s cannot change", t.Key, c.Name)
+	}
+	column.Type = typ
 	return nil
 }
 
-// renameClustered is a copy of a clustering under a column's new name.
-func renameClustered(c *store.Clustering, from, to string) *store.Clustering {
-	if c == nil {
+// rename gives a column a new name wherever the table's definition names it.
+func rename(t *store.Table, column *store.Column, name string) {
+	if k := slices.Index(t.PrimaryKey, column.Name); k >= 0 {
+		t.PrimaryKey[k] = name
+	}
+	if t.Auto != nil && t.Auto.Column == column.Name {
+		t.Auto = &store.AutoPartition{Column: name, Unit: t.Auto.Unit}
+	}
+	if t.Cluster != nil {
+		renamed := *t.Cluster
+		renamed.Columns, renamed.Sorted = slices.Clone(renamed.Columns), slices.Clone(renamed.Sorted)
+		for i, c := range renamed.Columns {
+			if c == column.Name {
+				renamed.Columns[i] = name
+			}
+		}
+		for i, c := range renamed.Sorted {
+			if c.Column == column.Name {
+				renamed.Sorted[i].Column = name
+			}
+		}
+		t.Cluster = &renamed
+	}
+	column.Name = name
+}
+
+// move puts the column at a position first, or behind another.
+func move(t *store.Table, pos ddl.Pos, at int, c *ddl.ChangeColumn) error {
+	if !c.First && c.After == "" {
 		return nil
 	}
-	renamed := *c
-	renamed.Columns, renamed.Sorted = slices.Clone(c.Columns), slices.Clone(c.Sorted)
-	for i, name := range renamed.Columns {
-		if name == from {
-			renamed.Columns[i] = to
+	column := t.Columns[at]
+	rest := slices.Delete(slices.Clone(t.Columns), at, at+1)
+	to := 0
+	if c.After != "" {
+		to = slices.IndexFunc(rest, func(other store.Column) bool { return strings.EqualFold(other.Name, c.After) }) + 1
+		if to == 0 {
+			return semantic(pos, "table %s: column %s is not there", t.Key, c.After)
 		}
 	}
-	for i, sorted := range renamed.Sorted {
-		if sorted.Column == from {
-			renamed.Sorted[i].Column = to
-		}
-	}
-	return &renamed
+	t.Columns = slices.Insert(rest, to, column)
+	return nil
 }

@@ -2,7 +2,9 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,17 +31,27 @@ type job struct {
 	cost     bool // only tell what the statement would read
 }
 
+// scoped is the job with the names of a view.
+func (j *job) scoped(s store.ViewScope) *job {
+	settings := map[string]string{"odps.namespace.schema": strconv.FormatBool(s.Levels), "odps.default.schema": s.Schema}
+	return &job{id: j.id, project: s.Project, settings: settings, script: &ddl.Script{}, tally: j.tally}
+}
+
+// levels reports whether of a name of two parts the first is a schema.
+func (j *job) levels() bool {
+	return strings.EqualFold(j.settings["odps.namespace.schema"], "true") &&
+		!strings.EqualFold(j.settings["odps.sql.allow.namespace.schema"], "false")
+}
+
 // key resolves a table's name: of two parts the first is the schema if the session works
 // with schemas, else the project.
 func (j *job) key(name []string) store.Key {
 	schema := j.settings["odps.default.schema"]
-	levels := strings.EqualFold(j.settings["odps.namespace.schema"], "true") &&
-		!strings.EqualFold(j.settings["odps.sql.allow.namespace.schema"], "false")
 	switch len(name) {
 	case 1:
 		return store.NewKey(j.project, schema, name[0])
 	case 2:
-		if levels {
+		if j.levels() {
 			return store.NewKey(j.project, name[0], name[1])
 		}
 		return store.NewKey(name[0], "", name[1])
@@ -54,46 +66,152 @@ type outcome struct {
 	text   string
 }
 
-// run executes a job.
+// run executes a job: the statements of a script in order, up to the first that fails; none
+// if one is no SQL. The last answer counts; rows that an earlier SELECT gave are dropped.
 func (x *executor) run(ctx context.Context, j *job) (out outcome, err error) {
 	if j.cost {
 		out.text, err = x.costText(ctx, j)
 		return out, err
 	}
-	switch s := j.script.Statement.(type) {
+	block, ok := j.script.Statement.(*ddl.Block)
+	if !ok {
+		return x.statement(ctx, j, j.script.Statement)
+	}
+	for _, s := range block.Statements {
+		if err := x.check(ctx, j, s); err != nil {
+			return outcome{}, err
+		}
+	}
+	for n, s := range block.Statements {
+		if err := ctx.Err(); err != nil {
+			return outcome{}, err
+		}
+		next, err := x.statement(ctx, j, s)
+		if err != nil {
+			return outcome{}, errors.Join(fmt.Errorf("statement %d of the script: %w", n+1, err), out.remove())
+		}
+		if err := out.remove(); err != nil {
+			return outcome{}, err
+		}
+		out = next
+	}
+	return out, nil
+}
+
+// check looks at the syntax of the query in a statement.
+func (x *executor) check(ctx context.Context, j *job, statement ddl.Statement) error {
+	var texts []ddl.Text
+	switch s := statement.(type) {
+	case *ddl.Query:
+		texts = append(texts, s.Text)
+	case *ddl.Insert:
+		texts = append(texts, s.Query)
+	case *ddl.MultiInsert:
+		for _, insert := range s.Inserts {
+			texts = append(texts, insert.Query)
+		}
+	case *ddl.CreateView:
+		texts = append(texts, s.Query)
+	case *ddl.CreateTable:
+		if s.Query != nil {
+			texts = append(texts, *s.Query)
+		}
+	}
+	for _, text := range texts {
+		text = withVariables(j.script.Variables, text)
+		if err := x.engine.Check(ctx, text.SQL); err != nil {
+			return placed(j, text, err)
+		}
+	}
+	return nil
+}
+
+// remove drops the rows of an answer that nobody will ask for.
+func (o outcome) remove() error {
+	if o.result == nil {
+		return nil
+	}
+	return o.result.remove()
+}
+
+// statement executes one statement.
+func (x *executor) statement(ctx context.Context, j *job, statement ddl.Statement) (out outcome, err error) {
+	switch s := statement.(type) {
 	case *ddl.Query:
 		out.result, err = x.query(ctx, j, s)
 	case *ddl.ShowTables:
 		out.text, err = x.showTables(j, s)
+	case *ddl.ShowViews:
+		out.text, err = x.showViews(j, s)
 	case *ddl.ShowPartitions:
 		out.text, err = x.showPartitions(j, s)
+	case *ddl.ShowSchemas:
+		out.text, err = x.showSchemas(j, s)
+	case *ddl.ShowFunctions:
+		out.text, err = x.showFunctions(j)
+	case *ddl.ShowCreate:
+		out.text, err = x.showCreate(j, s)
 	case *ddl.Describe:
 		out.text, err = x.describe(j, s)
+	case *ddl.Explain:
+		out.text, err = x.explain(ctx, j, s)
 	default:
-		err = x.change(ctx, j)
+		err = x.change(ctx, j, s)
 	}
 	return out, err
 }
 
-// change executes a job that answers nothing.
-func (x *executor) change(ctx context.Context, j *job) error {
-	switch s := j.script.Statement.(type) {
+// change executes a statement that answers nothing.
+func (x *executor) change(ctx context.Context, j *job, statement ddl.Statement) error {
+	switch s := statement.(type) {
 	case nil:
 		return nil
 	case *ddl.Insert:
 		return x.insert(ctx, j, s)
+	case *ddl.MultiInsert:
+		return x.multiInsert(ctx, j, s)
+	case *ddl.Update:
+		return x.update(ctx, j, s)
+	case *ddl.Delete:
+		return x.remove(ctx, j, s)
+	case *ddl.Merge:
+		return x.merge(ctx, j, s)
 	case *ddl.CreateTable:
 		return x.createTable(ctx, j, s)
+	case *ddl.CreateView:
+		return x.createView(ctx, j, s)
+	case *ddl.RebuildView:
+		return x.rebuildView(ctx, j, s)
+	default:
+		return x.define(j, statement)
+	}
+}
+
+// define executes a statement that needs no query.
+func (x *executor) define(j *job, statement ddl.Statement) error {
+	switch s := statement.(type) {
 	case *ddl.DropTable:
-		return x.store.DropTable(j.key(s.Table.Parts), s.IfExists)
+		return x.store.Drop(j.key(s.Table.Parts), "", s.IfExists)
+	case *ddl.DropView:
+		kind := store.KindView
+		if s.Materialized {
+			kind = store.KindMaterialized
+		}
+		return x.store.Drop(j.key(s.View.Parts), kind, s.IfExists)
 	case *ddl.AddPartitions:
-		return x.addPartitions(j, s)
+		return x.store.AddPartitions(j.key(s.Table.Parts), specs(s.Specs), s.IfNotExists)
 	case *ddl.DropPartitions:
 		return x.dropPartitions(j, s)
+	case *ddl.RenamePartition:
+		return x.store.ChangePartition(j.key(s.Table.Parts), spec(s.From), spec(s.To))
+	case *ddl.TouchPartition:
+		return x.store.ChangePartition(j.key(s.Table.Parts), spec(s.Spec), spec(s.Spec))
 	case *ddl.Truncate:
 		return x.truncate(j, s)
 	case *ddl.AlterTable:
 		return x.alterTable(j, s)
+	case *ddl.CreateSchema, *ddl.DropSchema, *ddl.UseSchema:
+		return x.schema(j, s)
 	default:
 		return fmt.Errorf("statement %T is not known", s)
 	}
@@ -104,28 +222,62 @@ func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) 
 	if s.Clustered != nil {
 		t.Cluster = clustering(s.Clustered)
 	}
-	if s.Query != nil {
-		return x.createAs(ctx, j, s, t)
-	}
-	if s.Like != nil {
-		model, err := x.store.Table(j.key(s.Like.Parts))
-		if err != nil {
-			return err
-		}
-		t.Columns, t.PartitionColumns, t.PrimaryKey, t.Transactional, t.Properties = model.Columns, model.PartitionColumns, model.PrimaryKey, model.Transactional, model.Properties
-	}
+	setProperties(&t, s.Properties)
 	var err error
-	if s.Like == nil {
-		if t.Columns, err = columns(s.Columns, s.PrimaryKey); err != nil {
-			return err
+	switch {
+	case s.Query != nil:
+		return x.createAs(ctx, j, s, t)
+	case s.Like != nil:
+		err = x.like(j, s, &t)
+	default:
+		if t.Columns, err = columns(s.Columns, s.PrimaryKey); err == nil {
+			t.PartitionColumns, err = columns(s.PartitionedBy, nil)
 		}
-		if t.PartitionColumns, err = columns(s.PartitionedBy, nil); err != nil {
-			return err
+		if err == nil && s.Auto != nil {
+			err = autoPartition(&t, s.Auto)
 		}
-		setProperties(&t, s.Properties)
 	}
-	_, _, err = x.store.CreateTable(t, s.IfNotExists)
+	if err != nil {
+		return err
+	}
+	_, _, err = x.store.Create(t, store.CreateOptions{IfNotExists: s.IfNotExists, Replace: s.OrReplace}, nil)
 	return err
+}
+
+// like copies the definition of another table, but not its rows, comment and lifecycle.
+func (x *executor) like(j *job, s *ddl.CreateTable, t *store.Table) error {
+	model, err := x.store.Table(j.key(s.Like.Parts))
+	if err != nil {
+		return err
+	}
+	if model.Kind == store.KindView {
+		return semantic(s.Like.Pos, "%s is a view, CREATE TABLE … LIKE needs a table", model.Key)
+	}
+	t.Columns, t.PartitionColumns, t.PrimaryKey, t.Auto = model.Columns, model.PartitionColumns, model.PrimaryKey, model.Auto
+	t.Transactional, t.Properties, t.Cluster = model.Transactional, model.Properties, model.Cluster
+	setProperties(t, s.Properties)
+	return nil
+}
+
+// autoUnits are the units that a column of a type can be cut to.
+var autoUnits = map[types.Kind][]string{
+	types.Date:     {"year", "month", "day"},
+	types.Datetime: {"year", "month", "day", "hour"}, types.Timestamp: {"year", "month", "day", "hour"}, types.TimestampNTZ: {"year", "month", "day", "hour"},
+}
+
+// autoPartition gives a table a partition column that follows from a data column.
+func autoPartition(t *store.Table, a *ddl.AutoPartition) error {
+	at, unit := t.ColumnIndex(a.Column), strings.ToLower(a.Unit)
+	if at < 0 {
+		return semantic(a.Pos, "table %s has no column %s", t.Key, a.Column)
+	}
+	column := t.Columns[at]
+	if !slices.Contains(autoUnits[column.Type.Kind], unit) {
+		return semantic(a.Pos, "column %s of type %s cannot be cut to '%s'", column.Name, column.Type, a.Unit)
+	}
+	t.Auto = &store.AutoPartition{Column: strings.ToLower(column.Name), Unit: unit}
+	t.PartitionColumns = []store.Column{{Name: a.Name, Type: types.Type{Kind: types.String}, Nullable: true}}
+	return nil
 }
 
 func clustering(c *ddl.Clustered) *store.Clustering {
@@ -155,7 +307,7 @@ func columns(defs []ddl.Column, primaryKey []string) ([]store.Column, error) {
 		c := store.Column{Name: d.Name, Type: t, Comment: d.Comment, Nullable: !d.NotNull && !keys[strings.ToLower(d.Name)]}
 		if d.Default != "" {
 			text := defaultValue(d.Default)
-			c.Default = &text
+			c.Default, c.DefaultSQL = &text, d.Default
 		}
 		out = append(out, c)
 	}
@@ -193,49 +345,25 @@ func spec(s ddl.Spec) types.PartitionSpec {
 	return out
 }
 
-// checkSpecs orders all specifications before the first of them takes effect.
-func (x *executor) checkSpecs(key store.Key, specs []ddl.Spec) ([]types.PartitionSpec, error) {
-	t, err := x.store.Table(key)
-	if err != nil {
-		return nil, err
+func specs(list []ddl.Spec) []types.PartitionSpec {
+	out := make([]types.PartitionSpec, len(list))
+	for i, s := range list {
+		out[i] = spec(s)
 	}
-	var out []types.PartitionSpec
-	for _, s := range specs {
-		ordered, err := t.Spec(spec(s), false)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, ordered)
-	}
-	return out, nil
-}
-
-func (x *executor) addPartitions(j *job, s *ddl.AddPartitions) error {
-	key := j.key(s.Table.Parts)
-	specs, err := x.checkSpecs(key, s.Specs)
-	if err != nil {
-		return err
-	}
-	for _, p := range specs {
-		if err := x.store.AddPartition(key, p, s.IfNotExists); err != nil {
-			return err
-		}
-	}
-	return nil
+	return out
 }
 
 func (x *executor) dropPartitions(j *job, s *ddl.DropPartitions) error {
 	key := j.key(s.Table.Parts)
-	specs, err := x.checkSpecs(key, s.Specs)
+	t, err := x.store.Table(key)
 	if err != nil {
 		return err
 	}
-	for _, p := range specs {
-		if err := x.store.DropPartition(key, p, s.IfExists); err != nil {
-			return err
-		}
+	match, err := filterPartitions(t, s.Filters)
+	if err != nil {
+		return err
 	}
-	return nil
+	return x.store.DropPartitions(key, specs(s.Specs), match, s.IfExists)
 }
 
 func (x *executor) truncate(j *job, s *ddl.Truncate) error {
@@ -243,14 +371,5 @@ func (x *executor) truncate(j *job, s *ddl.Truncate) error {
 	if len(s.Specs) == 0 {
 		return x.store.Truncate(key, nil)
 	}
-	specs, err := x.checkSpecs(key, s.Specs)
-	if err != nil {
-		return err
-	}
-	for _, p := range specs {
-		if err := x.store.Truncate(key, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.store.TruncatePartitions(key, specs(s.Specs))
 }

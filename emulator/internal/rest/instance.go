@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -199,12 +200,16 @@ func (m *Instances) job(i *instance, script *ddl.Script) *job {
 }
 
 // isQuery tells what needs a worker from what is done at once.
-func isQuery(script *ddl.Script) bool {
-	switch s := script.Statement.(type) {
-	case *ddl.Query, *ddl.Insert:
+func isQuery(script *ddl.Script) bool { return needsEngine(script.Statement) }
+
+func needsEngine(statement ddl.Statement) bool {
+	switch s := statement.(type) {
+	case *ddl.Query, *ddl.Insert, *ddl.MultiInsert, *ddl.Update, *ddl.Delete, *ddl.Merge, *ddl.CreateView, *ddl.RebuildView, *ddl.Explain:
 		return true
 	case *ddl.CreateTable:
 		return s.Query != nil
+	case *ddl.Block:
+		return slices.ContainsFunc(s.Statements, needsEngine)
 	default:
 		return false
 	}
@@ -297,8 +302,20 @@ func (m *Instances) execute(i *instance, j *job) {
 	m.mu.Lock()
 	i.State = Running
 	m.mu.Unlock()
-	out, err := m.exec.run(i.ctx, j)
+	out, err := m.attempt(i, j)
 	m.finish(i, out, err)
+}
+
+// attempt runs a job. A panic is a fault of this program: it fails the instance, not the
+// endpoint.
+func (m *Instances) attempt(i *instance, j *job) (out outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.log.LogAttrs(i.ctx, slog.LevelError, "a task panicked", slog.String("instance", i.ID), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+			err = errorf(500, "InternalServerError", "ODPS-0010000:an internal fault of the endpoint ended the task")
+		}
+	}()
+	return m.exec.run(i.ctx, j)
 }
 
 func (m *Instances) finish(i *instance, out outcome, err error) {

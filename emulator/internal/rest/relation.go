@@ -35,6 +35,22 @@ func (t tables) Open(_ context.Context, name []string) (sql.Relation, error) {
 	return &relation{table: table, snapshots: snapshots, tally: t.job.tally}, nil
 }
 
+// View finds a view.
+func (t tables) View(name []string) (*sql.View, error) {
+	found, err := t.store.Table(t.job.key(name))
+	if errors.Is(err, store.ErrNoSuchTable) || err == nil && found.Kind != store.KindView {
+		return nil, nil //nolint:nilnil // no view: a table, or nothing
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &sql.View{Name: found.Key.String(), Text: found.ViewText, Tables: tables{t.store, t.job.scoped(*found.ViewScope)}}
+	for _, c := range found.Columns {
+		v.Columns = append(v.Columns, c.Name)
+	}
+	return v, nil
+}
+
 // relation is one table's rows, the partition columns added.
 type relation struct {
 	table     store.Table

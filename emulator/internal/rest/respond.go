@@ -39,6 +39,8 @@ var causes = []struct {
 	number string
 }{
 	{store.ErrNoSuchTable, http.StatusNotFound, "NoSuchObject", "ODPS-0130131"},
+	{store.ErrKind, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
+	{store.ErrChanged, http.StatusConflict, "StatusConflict", "ODPS-0110999"},
 	{store.ErrNoSuchPartition, http.StatusNotFound, "NoSuchPartition", "ODPS-0130131"},
 	{store.ErrTableExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},
 	{store.ErrPartitionExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},

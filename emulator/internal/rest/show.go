@@ -2,7 +2,9 @@ package rest
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +16,30 @@ import (
 const boxWidth = 84
 
 func (x *executor) showTables(j *job, s *ddl.ShowTables) (string, error) {
+	return x.listed(j, s, func(store.Table) bool { return true })
+}
+
+func (x *executor) showViews(j *job, s *ddl.ShowViews) (string, error) {
+	kind := store.KindView
+	if s.Materialized {
+		kind = store.KindMaterialized
+	}
+	return x.listed(j, &s.ShowTables, func(t store.Table) bool { return t.Kind == kind })
+}
+
+// listed are the names of the tables that keep says yes to, one a line, owners before them.
+func (x *executor) listed(j *job, s *ddl.ShowTables, keep func(store.Table) bool) (string, error) {
 	name := []string{"t"} // any table's name leads to its schema
 	if s.In != "" {
 		name = []string{s.In, "t"}
 	}
 	key := j.key(name)
-	tables, _, err := x.store.Tables(key.Project, key.Schema, store.TableQuery{})
+	found, _, err := x.store.Tables(key.Project, key.Schema, store.TableQuery{Keep: keep})
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
-	for _, t := range tables {
+	for _, t := range found {
 		if s.Like != "" {
 			if ok, err := path.Match(strings.ToLower(s.Like), t.Key.Name); err != nil || !ok {
 				continue
@@ -33,6 +48,29 @@ func (x *executor) showTables(j *job, s *ddl.ShowTables) (string, error) {
 		out.WriteString(owner + ":" + t.Key.Name + "\n")
 	}
 	return out.String(), nil
+}
+
+func (x *executor) showSchemas(j *job, s *ddl.ShowSchemas) (string, error) {
+	project := j.project
+	if s.In != "" {
+		project = s.In
+	}
+	found, _, err := x.store.Schemas(project, store.NameQuery{})
+	var out strings.Builder
+	for _, schema := range found {
+		out.WriteString(schema.Name + "\n")
+	}
+	return out.String(), err
+}
+
+func (x *executor) showFunctions(j *job) (string, error) {
+	key := j.key([]string{"f"}) // any name leads to its schema
+	found, _, err := x.store.Functions(key.Project, key.Schema, store.NameQuery{})
+	var out strings.Builder
+	for _, f := range found {
+		out.WriteString(f.Owner + ":" + f.Name + "\n")
+	}
+	return out.String(), err
 }
 
 func (x *executor) showPartitions(j *job, s *ddl.ShowPartitions) (string, error) {
@@ -61,8 +99,11 @@ func (x *executor) describe(j *job, s *ddl.Describe) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(s.Spec.Keys) == 0 {
+	switch {
+	case len(s.Spec.Keys) == 0:
 		return describeText(t, s.Extended), nil
+	case t.Kind == store.KindView:
+		return "", semantic(s.Table.Pos, "%s is a view, it has no partitions", t.Key)
 	}
 	ordered, err := t.Spec(spec(s.Spec), false)
 	if err != nil {
@@ -90,18 +131,50 @@ func describeText(t store.Table, extended bool) string {
 		b.linef("Lifecycle: %d", t.Lifecycle)
 		b.rule()
 	}
-	b.linef("InternalTable: YES | Size: %d", t.Bytes)
+	switch t.Kind {
+	case store.KindView:
+		b.linef("VirtualView: YES | ViewText: %s", t.ViewText)
+	case store.KindMaterialized:
+		b.linef("MaterializedView: YES | Size: %d", t.Bytes)
+		b.linef("ViewText: %s", t.ViewText)
+	default:
+		b.linef("InternalTable: YES | Size: %d", t.Bytes)
+	}
 	b.rule()
 	b.columns("Native Columns:", t.Columns)
 	if t.Partitioned() {
 		b.columns("Partition Columns:", t.PartitionColumns)
 	}
 	if extended {
-		b.linef("TableID: %s | RecordNum: %d", t.ID, t.Rows)
-		b.linef("Transactional: %t | PrimaryKey: %s", t.Transactional, strings.Join(t.PrimaryKey, ","))
-		b.rule()
+		b.extended(t)
 	}
 	return b.text.String()
+}
+
+// extended are the lines that only DESC EXTENDED has.
+func (b *box) extended(t store.Table) {
+	b.linef("%s", "Extended Info:")
+	b.rule()
+	b.linef("TableID: %s", t.ID)
+	b.linef("RecordNum: %d", t.Rows)
+	b.linef("IsArchived: false")
+	b.linef("PhysicalSize: %d", t.Bytes)
+	if t.Transactional || len(t.PrimaryKey) > 0 {
+		b.linef("Transactional: %t", t.Transactional)
+		b.linef("PrimaryKey: %s", strings.Join(t.PrimaryKey, ","))
+	}
+	if c := t.Cluster; c != nil {
+		b.linef("ClusterType: %s", map[bool]string{true: "range", false: "hash"}[c.Range])
+		b.linef("BucketNum: %d", c.Buckets)
+		b.linef("ClusterColumns: [%s]", strings.Join(c.Columns, ", "))
+	}
+	if t.Auto != nil {
+		b.linef("AutoPartition: trunc_time(%s, '%s')", t.Auto.Column, t.Auto.Unit)
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.Properties)) {
+		b.linef("%s: %s", key, t.Properties[key])
+	}
+	b.rule()
 }
 
 // box draws lines between edges.

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"iter"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/decimal256"
 
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -109,19 +107,19 @@ func valueText(arr arrow.Array, row int, t types.Type) string {
 	case *array.Int64:
 		return strconv.FormatInt(arr.Value(row), 10)
 	case *array.Float32:
-		return floatText(float64(arr.Value(row)), 32)
+		return types.FloatText(float64(arr.Value(row)), 32)
 	case *array.Float64:
-		return floatText(arr.Value(row), 64)
+		return types.FloatText(arr.Value(row), 64)
 	case *array.String:
 		return strings.Clone(arr.Value(row))
 	case *array.Binary:
 		return binaryText(arr.Value(row))
 	case *array.Decimal128:
 		_, scale := t.PrecisionScale()
-		return decimalText(decimal256.FromDecimal128(arr.Value(row)), scale)
+		return types.DecimalText(arr.Value(row).BigInt(), scale)
 	case *array.Decimal256:
 		_, scale := t.PrecisionScale()
-		return decimalText(arr.Value(row), scale)
+		return types.DecimalText(arr.Value(row).BigInt(), scale)
 	case *array.Date32:
 		return arr.Value(row).ToTime().Format(dateForm)
 	case *array.Timestamp:
@@ -156,59 +154,12 @@ func elementText(arr arrow.Array, row int, t types.Type) string {
 	}
 }
 
-// floatText writes a number as the service does: as Java.
-func floatText(v float64, bits int) string {
-	switch size := math.Abs(v); {
-	case math.IsNaN(v):
-		return "NaN"
-	case math.IsInf(v, 1):
-		return "Infinity"
-	case math.IsInf(v, -1):
-		return "-Infinity"
-	case size == 0 || size >= 1e-3 && size < 1e7:
-		text := strconv.FormatFloat(v, 'f', -1, bits)
-		if !strings.Contains(text, ".") {
-			text += ".0"
-		}
-		return text
-	default:
-		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
-		if !strings.Contains(mantissa, ".") {
-			mantissa += ".0"
-		}
-		sign := ""
-		if exponent[0] == '-' {
-			sign = "-"
-		}
-		return mantissa + "E" + sign + strings.TrimLeft(exponent, "+-0")
-	}
-}
-
 // binaryText is the bytes if they are text, else their base64 form.
 func binaryText(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
 	}
 	return base64.StdEncoding.EncodeToString(b)
-}
-
-func decimalText(v decimal256.Num, scale int) string {
-	text := v.BigInt().String()
-	sign := ""
-	if strings.HasPrefix(text, "-") {
-		sign, text = "-", text[1:]
-	}
-	if scale == 0 {
-		return sign + text
-	}
-	if len(text) <= scale {
-		text = strings.Repeat("0", scale-len(text)+1) + text
-	}
-	whole, rest := text[:len(text)-scale], strings.TrimRight(text[len(text)-scale:], "0")
-	if rest == "" {
-		return sign + whole
-	}
-	return sign + whole + "." + rest
 }
 
 // fraction is a time with as many digits of its second as it needs.

@@ -68,8 +68,8 @@ func TestValueText_of_every_type(t *testing.T) {
 
 func TestFloatText_of_what_is_no_number(t *testing.T) {
 	for want, v := range map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1), "0.0": 0, "-1.5E300": -1.5e300} {
-		if got := floatText(v, 64); got != want {
-			t.Errorf("floatText(%v) = %s, want %s", v, got, want)
+		if got := types.FloatText(v, 64); got != want {
+			t.Errorf("types.FloatText(%v) = %s, want %s", v, got, want)
 		}
 	}
 }

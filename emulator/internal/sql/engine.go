@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
 	"github.com/sluice-io/sluice/emulator/internal/sql/duck"
+	"github.com/sluice-io/sluice/emulator/internal/sql/scalar"
 	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
@@ -22,35 +24,19 @@ import (
 // Built says whether this program can answer queries.
 const Built = true
 
-// setup makes the database deaf to the outside and adds functions of MaxCompute that
-// DuckDB spells differently. The last line forbids queries to undo it.
+// setup makes the database deaf to the outside, sorts NULLs as MaxCompute does, and makes
+// divisions by zero NULL. closed forbids queries to undo it.
 var setup = []string{
 	"SET temp_directory = ''",
 	"SET autoinstall_known_extensions = false",
 	"SET autoload_known_extensions = false",
-	"SET TimeZone = 'UTC'",
-	"CREATE MACRO nvl(a, b) AS coalesce(a, b)",
-	"CREATE MACRO getdate() AS CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP_MS)",
-	"CREATE MACRO wm_concat(sep, x) AS string_agg(x, sep)",
-	"CREATE MACRO collect_list(x) AS list(x) FILTER (WHERE x IS NOT NULL)",
-	"CREATE MACRO size(x) AS len(x)",
-	mapDefinition(),
+	"SET GLOBAL TimeZone = 'UTC'",
+	"SET GLOBAL default_null_order = 'nulls_first_on_asc_last_on_desc'",
+	"SET GLOBAL ieee_floating_point_ops = false",
 	"SET enable_external_access = false",
-	"SET lock_configuration = true",
 }
 
-// mapDefinition defines MAP(…) for up to maxPairs pairs.
-func mapDefinition() string {
-	const maxPairs = 16
-	forms := make([]string, 0, maxPairs)
-	var params, keys, values []string
-	for i := range maxPairs {
-		k, v := fmt.Sprintf("k%d", i), fmt.Sprintf("v%d", i)
-		params, keys, values = append(params, k, v), append(keys, k), append(values, v)
-		forms = append(forms, "("+strings.Join(params, ", ")+") AS map(["+strings.Join(keys, ", ")+"], ["+strings.Join(values, ", ")+"])")
-	}
-	return "CREATE MACRO " + mapMacro + strings.Join(forms, ", ")
-}
+const closed = "SET lock_configuration = true"
 
 // Engine runs queries in one DuckDB in memory, opened at the first query. Safe for
 // concurrent use.
@@ -136,7 +122,10 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if e.scans, err = scan.Register(conn.Raw()); err != nil {
 		return err
 	}
-	for _, statement := range setup {
+	if err := scalar.Register(conn.Raw(), macroPrefix+"go_"); err != nil {
+		return err
+	}
+	for _, statement := range slices.Concat(setup, definitions(), []string{closed}) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set DuckDB up: %w", err)
 		}
@@ -160,6 +149,8 @@ type session struct {
 	scans    *scan.Function
 	known    functions
 	tables   []*openTable
+	source   string // the query as it was submitted
+	expanded bool   // a view stands in the query: its plan does not tell all
 }
 
 // openTable is one place of a query that names a table.
@@ -186,24 +177,13 @@ func (s *session) close() {
 // table is the quoted name of the i-th table.
 func (s *session) table(i int) string { return quoteName("sluice table " + strconv.Itoa(i)) }
 
-func (s *session) run(ctx context.Context, tables Tables, text string, target *Target) (*Rows, error) {
-	p, err := s.parse(ctx, text)
+func (s *session) run(ctx context.Context, tables Tables, tr *translation, target *Target) (*Rows, error) {
+	s.source = tr.source
+	query, p, columns, err := s.resolve(ctx, tables, tr, nil)
 	if err != nil {
 		return nil, err
-	}
-	var columns [][]Column
-	for i, ref := range p.tables {
-		t, err := s.openTable(ctx, tables, text, p, i)
-		if err != nil {
-			return nil, fmt.Errorf("read table %s: %w", strings.Join(ref.name, "."), err)
-		}
-		columns = append(columns, t.columns)
 	}
 	if err := s.show(ctx, s.conn); err != nil {
-		return nil, err
-	}
-	query, err := p.rewrite(text, s.table)
-	if err != nil {
 		return nil, err
 	}
 	found, err := s.describe(ctx, query)
@@ -221,7 +201,7 @@ func (s *session) run(ctx context.Context, tables Tables, text string, target *T
 	}
 	rows := &Rows{ended: ctx.Err, session: s, result: result}
 	if target != nil {
-		rows.columns = named(found, target.Types)
+		rows.columns = named(found, target)
 		return rows, nil
 	}
 	if rows.columns, err = p.resultColumns(found, result.Schema(), columns); err != nil {
@@ -234,7 +214,7 @@ func (s *session) run(ctx context.Context, tables Tables, text string, target *T
 // execute runs the query in the way that suits it: as a whole, or over parts of its table;
 // with the rows chosen before, or not.
 func (s *session) execute(ctx context.Context, p *plan, query string, target *Target) (reader, error) {
-	if !p.single() || len(s.tables[0].scan.Pieces) <= fewParts*partPieces {
+	if s.expanded || !p.single() || len(s.tables[0].scan.Pieces) <= fewParts*partPieces {
 		return s.conn.Query(ctx, query)
 	}
 	c, err := s.chooser(ctx, p)
@@ -266,15 +246,15 @@ func (s *session) chooser(ctx context.Context, p *plan) (*chooser, error) {
 }
 
 // parse lets DuckDB build the syntax tree.
-func (s *session) parse(ctx context.Context, text string) (*plan, error) {
-	tree, err := s.strings(ctx, "SELECT CAST(json_serialize_sql("+quoteString(text)+") AS VARCHAR)")
+func (s *session) parse(ctx context.Context, tr *translation) (*plan, error) {
+	tree, err := s.strings(ctx, "SELECT CAST(json_serialize_sql("+quoteString(tr.text)+") AS VARCHAR)")
 	if err != nil {
 		return nil, fmt.Errorf("parse query: %w", err)
 	}
 	if len(tree) != 1 || len(tree[0]) != 1 {
 		return nil, errors.New("parse query: no syntax tree")
 	}
-	return parsePlan(text, []byte(tree[0][0]))
+	return parsePlan(tr, []byte(tree[0][0]))
 }
 
 func (s *session) describe(ctx context.Context, query string) ([]described, error) {
@@ -311,11 +291,11 @@ func (s *session) strings(ctx context.Context, query string) ([][]string, error)
 }
 
 // openTable pins the i-th table of the plan and makes it readable.
-func (s *session) openTable(ctx context.Context, tables Tables, text string, p *plan, i int) (*openTable, error) {
+func (s *session) openTable(ctx context.Context, tables Tables, tr *translation, p *plan, i int) (*openTable, error) {
 	relation, err := tables.Open(ctx, p.tables[i].name)
 	if errors.Is(err, ErrNoTable) {
 		return nil, &Error{
-			Code: codeNoTable, Pos: ddl.Position(text, p.tables[i].offset),
+			Code: codeNoTable, Pos: tr.position(p.tables[i].offset),
 			Message: "Table not found - table " + strings.Join(p.tables[i].name, ".") + " cannot be resolved",
 		}
 	}
@@ -362,19 +342,26 @@ func casts(query string, found []described, target *Target) (string, error) {
 	names, exprs := make([]string, n), make([]string, n)
 	for i, t := range target.Types {
 		names[i] = "c" + strconv.Itoa(i)
-		exprs[i] = castTo(names[i], found[i].duck, t)
+		exprs[i] = assign(target.name(i), names[i], found[i].duck, t)
 	}
-	out := "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names, ", ") + ")"
+	for i, d := range target.Derived {
+		exprs = append(exprs, d.expression(names[d.From]))
+		names = append(names, "d"+strconv.Itoa(i))
+	}
+	out := "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names[:n], ", ") + ")"
 	if target.GroupBy > 0 {
-		out += " ORDER BY " + strings.Join(names[n-target.GroupBy:], ", ")
+		out += " ORDER BY " + strings.Join(exprs[len(exprs)-target.GroupBy:], ", ")
 	}
 	return out, nil
 }
 
-func named(found []described, target []types.Type) []Column {
-	out := make([]Column, len(target))
-	for i, t := range target {
-		out[i] = Column{Name: strings.ToLower(found[i].name), Type: t}
+func named(found []described, target *Target) []Column {
+	out := make([]Column, 0, len(found)+len(target.Derived))
+	for i, t := range target.Types {
+		out = append(out, Column{Name: strings.ToLower(found[i].name), Type: t})
+	}
+	for _, d := range target.Derived {
+		out = append(out, Column{Name: "trunc_time(" + target.name(d.From) + ")", Type: types.Type{Kind: types.String}})
 	}
 	return out
 }
@@ -398,15 +385,16 @@ func (s *session) failure(ended, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	message, _, _ := strings.Cut(e.Error(), "\n\nLINE ")
-	message = strings.TrimSpace(message)
+	message, _, _ := strings.Cut(e.Text, "\n\nLINE ")
 	switch e.Kind {
 	case "Binder", "Catalog", "Parser", "Syntax":
-		return &Error{Code: codeSemantic, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Semantic analysis exception - " + message}
+		words, pos := reworded(s.source, message)
+		return &Error{Code: codeSemantic, Pos: pos, Message: "Semantic analysis exception - " + words}
 	case "INTERNAL", "FATAL":
 		return err
 	default:
-		return &Error{Code: codeExecution, Message: "Execution failed - " + message}
+		words, _ := reworded(s.source, message)
+		return &Error{Code: codeExecution, Message: "Execution failed - " + words}
 	}
 }
 

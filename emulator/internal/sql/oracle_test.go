@@ -47,6 +47,8 @@ func newOracle(t *testing.T) *oracle {
 	})
 	o := &oracle{conn, a}
 	o.exec(t, "SET TimeZone = 'UTC'")
+	o.exec(t, "SET default_null_order = 'nulls_first_on_asc_last_on_desc'")
+	o.exec(t, "SET ieee_floating_point_ops = false")
 	return o
 }
 

@@ -225,7 +225,7 @@ func TestPlan_says_which_queries_are_worked_on_in_parts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := s.parse(t.Context(), query)
+		p, err := s.parse(t.Context(), &translation{text: query, source: query})
 		if err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}

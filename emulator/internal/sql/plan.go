@@ -54,7 +54,7 @@ type outputItem struct {
 var tableFunctions = map[string]bool{"range": true, "generate_series": true, "unnest": true}
 
 // parsePlan reads the JSON form of a syntax tree as DuckDB serialises it.
-func parsePlan(text string, tree []byte) (*plan, error) {
+func parsePlan(tr *translation, tree []byte) (*plan, error) {
 	var doc struct {
 		Error        bool   `json:"error"`
 		ErrorType    string `json:"error_type"`
@@ -72,15 +72,16 @@ func parsePlan(text string, tree []byte) (*plan, error) {
 	if doc.Error {
 		pos := ddl.Pos{Line: 1, Column: 1}
 		if offset, err := strconv.Atoi(doc.Position); err == nil {
-			pos = ddl.Position(text, offset)
+			pos = tr.position(offset)
 		}
-		return nil, &Error{Code: ddl.CodeParse, Pos: pos, Message: "Parse exception - " + doc.ErrorMessage}
+		words, _ := reworded(tr.source, doc.ErrorMessage)
+		return nil, &Error{Code: ddl.CodeParse, Pos: pos, Message: "Parse exception - " + words}
 	}
 	if len(doc.Statements) != 1 {
 		return nil, &Error{Code: ddl.CodeParse, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Parse exception - one query is expected"}
 	}
 	root := doc.Statements[0].Node
-	w := &walker{text: text, plan: &plan{names: map[string]bool{}, root: root}}
+	w := &walker{tr: tr, plan: &plan{names: map[string]bool{}, root: root}}
 	if err := w.walk(root, nil); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func parsePlan(text string, tree []byte) (*plan, error) {
 
 // walker visits a syntax tree. Names of common table expressions in scope are passed down.
 type walker struct {
-	text string
+	tr   *translation
 	plan *plan
 }
 
@@ -207,8 +208,8 @@ func (w *walker) function(n map[string]any) error {
 		return nil
 	}
 	return &Error{
-		Code: codeSemantic, Pos: ddl.Position(w.text, offsetOf(n)),
-		Message: "Semantic analysis exception - " + name + " is not a table or a function that can be read from",
+		Code: codeSemantic, Pos: w.tr.position(offsetOf(n)),
+		Message: "Semantic analysis exception - " + strings.TrimPrefix(name, macroPrefix) + " is not a table or a function that can be read from",
 	}
 }
 

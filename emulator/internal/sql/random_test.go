@@ -187,7 +187,7 @@ func randomQuery(r *maker, columns []Column) (query string, ordered bool) {
 	case 2:
 		return "select a.i8, b.s, b.la from t a join u b on a.i4 = b.i4" + clause, false
 	case 3:
-		return "select * from t a" + clause + fmt.Sprintf(" order by a.i8, a.s, a.la, a.st, a.i4, a.y limit %d", r.IntN(300)), false
+		return "select * from t a" + clause + fmt.Sprintf(" order by a.i8 nulls last, a.s nulls last, a.la nulls last, a.st nulls last, a.i4 nulls last, a.y nulls last limit %d", r.IntN(300)), false
 	case 4:
 		return "select * from t a" + clause, ordered
 	case 5:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
 	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
@@ -49,8 +50,11 @@ type Piece = scan.Piece
 
 // Target is where the columns of a query go.
 type Target struct {
-	// Types to cast the columns to, by position.
+	// Types to cast the columns to, by position, and what errors call them.
 	Types []types.Type
+	Names []string
+	// Derived are columns that are added behind those of the query.
+	Derived []TruncTime
 	// GroupBy is how many of the last columns rows come grouped by.
 	GroupBy int
 }
@@ -61,6 +65,43 @@ type Tables interface {
 	// written. Errors wrap ErrNoTable where that is the reason. The caller closes the
 	// relation.
 	Open(ctx context.Context, name []string) (Relation, error)
+}
+
+// name is what errors call a column of the target.
+func (t *Target) name(i int) string {
+	if i < len(t.Names) {
+		return t.Names[i]
+	}
+	return strconv.Itoa(i + 1)
+}
+
+// TruncTime is a text column with the date of another, cut to a unit, as function
+// trunc_time writes it.
+type TruncTime struct {
+	From int // position of the other column
+	Unit string
+}
+
+// expression over the other column's name.
+func (d TruncTime) expression(column string) string {
+	return macroPrefix + "trunc_time(" + column + ", " + quoteString(d.Unit) + ")"
+}
+
+// Viewer is implemented by Tables that know views too.
+type Viewer interface {
+	// View returns the view of that name, nil if there is none.
+	View(name []string) (*View, error)
+}
+
+// View is a query with a name.
+type View struct {
+	// Name in full, the same for every way to write it.
+	Name string
+	// Text of the query, and the names of its columns.
+	Text    string
+	Columns []string
+	// Tables are what the query's names mean.
+	Tables Tables
 }
 
 // Relation is the pinned content of one table.

@@ -25,6 +25,15 @@ func (*Engine) Query(context.Context, Tables, string, *Target) (*Rows, error) {
 	return nil, ErrNotBuilt
 }
 
+// Check refuses with ErrNotBuilt.
+func (*Engine) Check(context.Context, string) error { return ErrNotBuilt }
+
+// Describe refuses with ErrNotBuilt.
+func (*Engine) Describe(context.Context, Tables, string) ([]Column, error) { return nil, ErrNotBuilt }
+
+// Explain refuses with ErrNotBuilt.
+func (*Engine) Explain(context.Context, Tables, string) (string, error) { return "", ErrNotBuilt }
+
 // Rows is never made in a program without DuckDB.
 type Rows struct{}
 

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -29,88 +28,11 @@ func putTable(tx *bolt.Tx, t Table) error {
 // (created false). A bad definition is ErrInvalidTable, a schema that must be created
 // first ErrNoSuchSchema.
 func (s *Store) CreateTable(t Table, ifNotExists bool) (made Table, created bool, err error) {
-	t.NextColumnID, t.SchemaVersion, t.Rows, t.Bytes = 0, 0, 0, 0
-	t.Columns, t.PartitionColumns = slices.Clone(t.Columns), slices.Clone(t.PartitionColumns)
-	t.PrimaryKey = slices.Clone(t.PrimaryKey)
-	for i := range t.Columns {
-		t.Columns[i].ID = 0
-	}
-	for i := range t.PartitionColumns {
-		t.PartitionColumns[i].ID = 0
-	}
-	if limit := s.opt.MaxPartitionLevels; limit > 0 && len(t.PartitionColumns) > limit {
-		return Table{}, false, fmt.Errorf("table %s has %d partition columns, %d are allowed: %w", t.Key, len(t.PartitionColumns), limit, ErrInvalidTable)
-	}
-	if err := t.normalize(); err != nil {
-		return Table{}, false, err
-	}
-	now := s.now()
-	t.Created, t.Modified, t.LastDDL, t.LastDataModified = now, now, now, now
-	t.History = [][]Column{t.Columns}
-	err = s.update(func(tx *bolt.Tx) error {
-		old, err := getTable(tx, t.Key)
-		if err == nil {
-			made = old
-			if ifNotExists {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", t.Key, ErrTableExists)
-		}
-		if !errors.Is(err, ErrNoSuchTable) {
-			return err
-		}
-		if err := s.requireSchema(tx, t.Key.Project, t.Key.Schema); err != nil {
-			return err
-		}
-		seq, err := tx.Bucket(bucketTables).NextSequence()
-		if err != nil {
-			return err
-		}
-		t.ID = fmt.Sprintf("%016x", seq)
-		made, created = t, true
-		if !t.Partitioned() {
-			if err := putPart(tx, t.ID, partRecord{Partition: Partition{Created: now, Modified: now, LastDDL: now}}); err != nil {
-				return err
-			}
-		}
-		return putTable(tx, t)
-	})
-	if err != nil {
-		return Table{}, false, err
-	}
-	return made, created, nil
+	return s.Create(t, CreateOptions{IfNotExists: ifNotExists}, nil)
 }
 
-// DropTable removes a table and its rows. Snapshots keep reading them. A missing
-// table is ErrNoSuchTable, or with ifExists no error.
-func (s *Store) DropTable(k Key, ifExists bool) error {
-	var gone []string
-	err := s.update(func(tx *bolt.Tx) error {
-		t, err := getTable(tx, k)
-		if err != nil {
-			return err
-		}
-		parts, err := listParts(tx, t.ID, nil)
-		if err != nil {
-			return err
-		}
-		for _, p := range parts {
-			ids, err := dropPart(tx, t.ID, p)
-			if err != nil {
-				return err
-			}
-			gone = append(gone, ids...)
-		}
-		return tx.Bucket(bucketTables).Delete(tableKey(k))
-	})
-	if ifExists && errors.Is(err, ErrNoSuchTable) {
-		return nil
-	}
-	if err == nil {
-		s.discardSegments(gone)
-	}
-	return err
-}
+// DropTable removes a managed table and its rows, as Drop does.
+func (s *Store) DropTable(k Key, ifExists bool) error { return s.Drop(k, "", ifExists) }
 
 // Table returns a table's definition and counters, or ErrNoSuchTable.
 func (s *Store) Table(k Key) (t Table, err error) {
@@ -166,7 +88,7 @@ func (s *Store) Tables(project, schema string, q TableQuery) (page []Table, next
 // AlterTable replaces a table's definition by what change makes of a copy. ID, Key
 // (see RenameTable), counters and creation time are kept. Columns keep their rows by
 // Column.ID: a column left out loses them, one with ID 0 is new and NULL in old
-// rows; the type of a kept column may not change (ErrInvalidTable).
+// rows; the type of a kept column may only widen (ErrInvalidTable).
 func (s *Store) AlterTable(k Key, change func(*Table) error) (t Table, err error) {
 	err = s.update(func(tx *bolt.Tx) error {
 		old, err := getTable(tx, k)
@@ -203,8 +125,8 @@ func sameColumns(a, b []Column) bool {
 	})
 }
 
-// keepTypes refuses a change of type of a column that keeps its ID, and any change
-// of the partition columns.
+// keepTypes refuses a change of type of a column that keeps its ID to one that does not
+// hold every value that was written, and any change of the partition columns.
 func keepTypes(old, t Table) error {
 	was := map[int]Column{}
 	for _, h := range old.History {
@@ -213,7 +135,7 @@ func keepTypes(old, t Table) error {
 		}
 	}
 	for _, c := range t.Columns {
-		if o, ok := was[c.ID]; ok && !o.Type.Equal(c.Type) {
+		if o, ok := was[c.ID]; ok && !o.Type.WidensTo(c.Type) {
 			return fmt.Errorf("table %s: change column %s from %s to %s: %w", t.Key, c.Name, o.Type, c.Type, ErrInvalidTable)
 		}
 	}

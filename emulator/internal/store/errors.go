@@ -6,6 +6,8 @@ import "errors"
 var (
 	ErrNoSuchTable        = errors.New("table not found")
 	ErrTableExists        = errors.New("table already exists")
+	ErrKind               = errors.New("wrong kind of table")
+	ErrChanged            = errors.New("changed by somebody else meanwhile")
 	ErrNoSuchPartition    = errors.New("partition not found")
 	ErrPartitionExists    = errors.New("partition already exists")
 	ErrInvalidPartition   = errors.New("invalid partition spec")

@@ -194,6 +194,9 @@ func (s *Store) DropPartition(k Key, spec types.PartitionSpec, ifExists bool) er
 // table and full otherwise.
 func locate(tx *bolt.Tx, k Key, spec types.PartitionSpec) (Table, partRecord, error) {
 	t, err := getTable(tx, k)
+	if err == nil {
+		err = t.requireRows()
+	}
 	if err != nil {
 		return t, partRecord{}, err
 	}

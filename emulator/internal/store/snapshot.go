@@ -63,6 +63,9 @@ func (s *Store) SnapshotAll(k Key, filter types.PartitionSpec) (t Table, all []*
 		if t, err = getTable(tx, k); err != nil {
 			return err
 		}
+		if err := t.requireRows(); err != nil {
+			return err
+		}
 		if filter, err = t.Spec(filter, true); err != nil {
 			return err
 		}
@@ -310,7 +313,7 @@ func (sn *Snapshot) asStored(it item, opt ReadOptions) bool {
 		return false
 	}
 	for i, c := range want {
-		if stored[i].ID != c.ID || !opt.AnyLayout && !wire.SameForm(c.Type, it.msg.layout, opt.Layout) {
+		if stored[i].ID != c.ID || !stored[i].Type.Equal(c.Type) || !opt.AnyLayout && !wire.SameForm(c.Type, it.msg.layout, opt.Layout) {
 			return false
 		}
 	}
@@ -326,7 +329,10 @@ func (sn *Snapshot) batch(it item, opt ReadOptions) (arrow.RecordBatch, error) {
 	stored := sn.Table.History[it.version]
 	whole := b.Decode(wire.ArrowSchema(WireColumns(stored), it.msg.layout))
 	defer whole.Release()
-	rec := sn.project(whole, stored, opt, it.msg.layout)
+	rec, err := sn.project(whole, stored, opt, it.msg.layout)
+	if err != nil {
+		return nil, err
+	}
 	if it.from != 0 || it.to != it.msg.rows {
 		cut := rec.NewSlice(it.from, it.to)
 		rec.Release()
@@ -343,27 +349,33 @@ func (sn *Snapshot) batch(it item, opt ReadOptions) (arrow.RecordBatch, error) {
 	return out, nil
 }
 
-// project picks the wanted columns; one that did not exist yet is NULL.
-func (sn *Snapshot) project(rec arrow.RecordBatch, stored []Column, opt ReadOptions, l types.Layout) arrow.RecordBatch {
+// project picks the wanted columns; one that did not exist yet is NULL, one whose type was
+// narrower is widened.
+func (sn *Snapshot) project(rec arrow.RecordBatch, stored []Column, opt ReadOptions, l types.Layout) (arrow.RecordBatch, error) {
 	want := sn.Columns(opt)
 	at := make(map[int]int, len(stored))
 	for i, c := range stored {
 		at[c.ID] = i
 	}
-	cols := make([]arrow.Array, len(want))
-	for i, c := range want {
-		if k, ok := at[c.ID]; ok {
-			cols[i] = rec.Column(k)
-			cols[i].Retain()
-		} else {
-			cols[i] = array.MakeArrayOfNull(memory.DefaultAllocator, c.Type.Arrow(l), int(rec.NumRows()))
+	cols := make([]arrow.Array, 0, len(want))
+	defer func() {
+		for _, c := range cols {
+			c.Release()
 		}
+	}()
+	for _, c := range want {
+		k, ok := at[c.ID]
+		if !ok {
+			cols = append(cols, array.MakeArrayOfNull(memory.DefaultAllocator, c.Type.Arrow(l), int(rec.NumRows())))
+			continue
+		}
+		column, err := widened(rec.Column(k), stored[k].Type, c.Type, l)
+		if err != nil {
+			return nil, fmt.Errorf("table %s, column %s: %w", sn.Table.Key, c.Name, err)
+		}
+		cols = append(cols, column)
 	}
-	out := array.NewRecordBatch(wire.ArrowSchema(WireColumns(want), l), cols, rec.NumRows())
-	for _, c := range cols {
-		c.Release()
-	}
-	return out
+	return array.NewRecordBatch(wire.ArrowSchema(WireColumns(want), l), cols, rec.NumRows()), nil
 }
 
 // Check proves that every value in the range can be had in opt.Layout, or returns

@@ -373,7 +373,7 @@ func TestAlterKeepsRowsByColumnID(t *testing.T) {
 			t.Errorf("row = %s, want %s", got, want)
 		}
 	}
-	if _, err := s.AlterTable(tab.Key, func(t *store.Table) error { t.Columns[1].Type.Kind = types.String; return nil }); !errors.Is(err, store.ErrInvalidTable) {
+	if _, err := s.AlterTable(tab.Key, func(t *store.Table) error { t.Columns[1].Type.Kind = types.Int; return nil }); !errors.Is(err, store.ErrInvalidTable) {
 		t.Errorf("change of type: %v, want ErrInvalidTable", err)
 	}
 }

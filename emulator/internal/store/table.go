@@ -47,8 +47,10 @@ type Column struct {
 	Type     types.Type
 	Nullable bool
 	Comment  string
-	// Default is the default value's text, nil for none; only shown, never applied.
+	// Default is the default value's text as clients are shown it, nil for none.
 	Default *string `json:",omitempty"`
+	// DefaultSQL is the expression that gives the default value.
+	DefaultSQL string `json:",omitempty"`
 }
 
 // Table is one table's definition and counters: a value, the caller's own copy.
@@ -74,6 +76,10 @@ type Table struct {
 	Kind string `json:",omitempty"`
 	// ViewText is a view's query.
 	ViewText string `json:",omitempty"`
+	// ViewScope is what unqualified names in ViewText mean, nil for no view.
+	ViewScope *ViewScope `json:",omitempty"`
+	// Auto makes the values of the partition column from a data column, nil for none.
+	Auto *AutoPartition `json:",omitempty"`
 	// Cluster is the layout that CLUSTERED BY asked for, nil for none; only shown.
 	Cluster *Clustering `json:",omitempty"`
 	// SchemaVersion counts changes of the columns, from 0.
@@ -88,6 +94,16 @@ type Table struct {
 	// History holds the data columns of every schema version, by version.
 	History [][]Column
 }
+
+// ViewScope is where a view's query looks for tables.
+type ViewScope struct {
+	Project, Schema string
+	// Levels says that of a name of two parts the first is a schema.
+	Levels bool `json:",omitempty"`
+}
+
+// AutoPartition says that the only partition column is trunc_time(Column, Unit).
+type AutoPartition struct{ Column, Unit string }
 
 // Clustering is how rows of a table shall lie: together by Columns, hashed or by ranges,
 // sorted within. It changes no answer.

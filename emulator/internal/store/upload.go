@@ -87,6 +87,9 @@ func (s *Store) CreateUpload(r UploadRequest) (u Upload, err error) {
 		if err != nil {
 			return err
 		}
+		if t.Auto != nil {
+			return fmt.Errorf("%s makes its partitions from column %s by itself, fill it by INSERT: %w", t.Key, t.Auto.Column, ErrKind)
+		}
 		if r.Overwrite && t.Transactional {
 			return fmt.Errorf("table %s: %w", t.Key, ErrOverwriteForbidden)
 		}
@@ -294,6 +297,9 @@ type PublishOptions struct {
 	Overwrite bool
 	// CreatePartitions adds missing partitions in the same transaction.
 	CreatePartitions bool
+	// Unchanged must hold what their partitions hold now, else nothing is done and the
+	// error is ErrChanged: for content that was made from them.
+	Unchanged []*Snapshot
 }
 
 // Publish makes segments visible in one transaction: the result of INSERT INTO or
@@ -301,22 +307,27 @@ type PublishOptions struct {
 // written for. On an error nothing is visible and the segments are gone; only of
 // ErrStorage it is not known whether the rows became visible.
 func (s *Store) Publish(t Table, pubs []Publication, opt PublishOptions) error {
+	return s.PublishAll([]TablePublication{{Table: t, Publications: pubs, Options: opt}})
+}
+
+// TablePublication is what PublishAll adds to one table.
+type TablePublication struct {
+	Table        Table
+	Publications []Publication
+	Options      PublishOptions
+}
+
+// PublishAll is Publish for several tables in one transaction. A table may be there more
+// than once.
+func (s *Store) PublishAll(all []TablePublication) error {
 	var gone, mine []string
-	for _, pub := range pubs {
-		for _, seg := range pub.Segments {
-			mine = append(mine, seg.id)
-		}
+	for _, t := range all {
+		mine = append(mine, segmentIDs(t.Publications)...)
 	}
 	err := s.update(func(tx *bolt.Tx) error {
-		now, err := getTable(tx, t.Key)
-		if err != nil {
-			return err
-		}
-		if now.ID != t.ID {
-			return fmt.Errorf("%s was dropped and created again: %w", t.Key, ErrNoSuchTable)
-		}
-		for _, pub := range pubs {
-			ids, err := s.publishOne(tx, &now, t.SchemaVersion, pub, opt)
+		gone = nil
+		for _, t := range all {
+			ids, err := s.publishTable(tx, t)
 			if err != nil {
 				return err
 			}
@@ -329,6 +340,48 @@ func (s *Store) Publish(t Table, pubs []Publication, opt PublishOptions) error {
 		return err
 	}
 	s.discardSegments(gone)
+	return nil
+}
+
+func (s *Store) publishTable(tx *bolt.Tx, p TablePublication) (gone []string, err error) {
+	now, err := getTable(tx, p.Table.Key)
+	if err != nil {
+		return nil, err
+	}
+	if now.ID != p.Table.ID {
+		return nil, fmt.Errorf("%s was dropped and created again: %w", p.Table.Key, ErrNoSuchTable)
+	}
+	if err := now.requireRows(); err != nil {
+		return nil, err
+	}
+	for _, sn := range p.Options.Unchanged {
+		if err := unchanged(tx, now, sn); err != nil {
+			return nil, err
+		}
+	}
+	for _, pub := range p.Publications {
+		ids, err := s.publishOne(tx, &now, p.Table.SchemaVersion, pub, p.Options)
+		if err != nil {
+			return nil, err
+		}
+		gone = append(gone, ids...)
+	}
+	return gone, nil
+}
+
+// unchanged compares a snapshot with what its partition holds.
+func unchanged(tx *bolt.Tx, t Table, sn *Snapshot) error {
+	p, err := getPart(tx, t, sn.Partition.Spec)
+	if err != nil {
+		return err
+	}
+	segs, err := listSegs(tx, p.Number)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(segs, sn.segs) {
+		return fmt.Errorf("table %s: %w", t.Key, ErrChanged)
+	}
 	return nil
 }
 

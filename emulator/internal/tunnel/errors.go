@@ -43,6 +43,7 @@ var codes = []struct {
 	code   string
 }{
 	{store.ErrNoSuchTable, http.StatusNotFound, "NoSuchTable"},
+	{store.ErrKind, http.StatusBadRequest, "InvalidArgument"},
 	{store.ErrNoSuchPartition, http.StatusNotFound, "NoSuchPartition"},
 	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec"},
 	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec"},

@@ -1,0 +1,51 @@
+package sql
+
+// collectionFunctions work on ARRAY, MAP, STRUCT and JSON. Arrays keep their order.
+const collectionFunctions = `
+array => list_value($*)
+map => map($m)
+struct => {$c}
+named_struct => {$s}
+element(x, i VARCHAR) = x[i]
+element(x, i) = CASE WHEN typeof(x) LIKE 'MAP(%' THEN x[i] WHEN i < 0 THEN NULL ELSE x[i + 1] END
+size/1 => @go_size($1)
+cardinality/1 => @go_size($1)
+index/2 => @element($1, $2)
+array_distinct(a) = list_filter(a, (x, i) -> coalesce(list_position(a, x), i) = i)
+array_union(a, b) = @array_distinct(a || b)
+array_intersect(a, b) = @array_distinct(list_filter(a, x -> list_contains(b, x)))
+array_except(a, b) = @array_distinct(list_filter(a, x -> list_position(b, x) IS NULL))
+array_join(a, d) = array_to_string(a, d)
+array_join(a, d, n) = array_to_string(list_transform(a, x -> coalesce(CAST(x AS VARCHAR), n)), d)
+array_max(a) = list_max(a)
+array_min(a) = list_min(a)
+array_position(a, x) = CAST(CASE WHEN a IS NULL OR x IS NULL THEN NULL ELSE coalesce(list_position(a, x), 0) END AS BIGINT)
+array_remove(a, x) = list_filter(a, y -> y IS DISTINCT FROM x)
+array_repeat(x, n) = list_transform(range(CAST(n AS BIGINT)), i -> x)
+array_reverse(a) = list_reverse(a)
+array_sort(a) = list_sort(a, 'ASC', 'NULLS LAST')
+sort_array(a) = list_sort(a, 'ASC', 'NULLS FIRST')
+sort_array(a, up) = CASE WHEN up THEN list_sort(a, 'ASC', 'NULLS FIRST') ELSE list_sort(a, 'DESC', 'NULLS LAST') END
+arrays_overlap(a, b) = list_has_any(a, b)
+array_contains(a, x) = list_contains(a, x)
+slice(a, n, k) = CASE WHEN n < 0 THEN list_slice(a, len(a) + n + 1, len(a) + n + k) ELSE list_slice(a, n, n + k - 1) END
+sequence(a, b) = CASE WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END
+sequence(a, b, s) = generate_series(a, b, s)
+flatten(a) = flatten(a)
+transform/2 => list_transform($1, $2)
+filter/2 => list_filter($1, $2)
+any_match/2 => (len(list_filter($1, $2)) > 0)
+all_match/2 => (len(list_filter($1, $2)) = len($1))
+reduce/3 => list_reduce($1, $3, $2)
+aggregate/3 => list_reduce($1, $3, $2)
+map_from_arrays(k, v) = map(k, v)
+map_concat/2 => map_concat($1, $2)
+map_contains_key(m, k) = list_contains(map_keys(m), k)
+map_entries(m) = map_entries(m)
+str_to_map(s) = map_from_entries(list_transform(string_split(s, ','), x -> {k: split_part(x, ':', 1), v: CASE WHEN contains(x, ':') THEN split_part(x, ':', 2) ELSE NULL END}))
+str_to_map(s, a, b) = map_from_entries(list_transform(string_split(s, a), x -> {k: split_part(x, b, 1), v: CASE WHEN contains(x, b) THEN split_part(x, b, 2) ELSE NULL END}))
+to_json(x) = CAST(to_json(x) AS VARCHAR)
+from_json/2 => TRY_CAST(CAST($1 AS JSON) AS $t)
+json_parse(s) = CAST(s AS JSON)
+json_format(j) = CAST(j AS VARCHAR)
+`

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sluice-io/sluice/emulator/internal/types"
+)
+
+// AddPartitions creates partitions, all or none. An existing one is ErrPartitionExists
+// unless ifNotExists.
+func (s *Store) AddPartitions(k Key, specs []types.PartitionSpec, ifNotExists bool) error {
+	return s.update(func(tx *bolt.Tx) error {
+		t, err := getPartitioned(tx, k)
+		if err != nil {
+			return err
+		}
+		for _, spec := range specs {
+			if spec, err = t.Spec(spec, false); err != nil {
+				return err
+			}
+			_, err = getPart(tx, t, spec)
+			switch {
+			case err == nil && !ifNotExists:
+				return fmt.Errorf("%s partition %s: %w", k, spec, ErrPartitionExists)
+			case errors.Is(err, ErrNoSuchPartition):
+				err = s.newPart(tx, &t, spec)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func getPartitioned(tx *bolt.Tx, k Key) (Table, error) {
+	t, err := getTable(tx, k)
+	if err == nil && !t.Partitioned() {
+		err = fmt.Errorf("table %s is not partitioned: %w", k, ErrInvalidPartition)
+	}
+	return t, err
+}
+
+// DropPartitions removes partitions and their rows, all or none: those that specs name, and
+// those for which match is true (nil matches none). A missing one of specs is
+// ErrNoSuchPartition unless ifExists.
+func (s *Store) DropPartitions(k Key, specs []types.PartitionSpec, match func(types.PartitionSpec) bool, ifExists bool) error {
+	var gone []string
+	err := s.update(func(tx *bolt.Tx) error {
+		gone = nil
+		t, err := getPartitioned(tx, k)
+		if err != nil {
+			return err
+		}
+		parts, err := namedParts(tx, t, specs, ifExists)
+		if err != nil {
+			return err
+		}
+		all, err := listParts(tx, t.ID, nil)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if match != nil && match(p.Spec) {
+				parts[string(partKey(t.ID, p.Spec))] = p
+			}
+		}
+		for _, p := range parts {
+			ids, err := dropPart(tx, t.ID, p)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, ids...)
+			t.Rows, t.Bytes = t.Rows-p.Rows, t.Bytes-p.Bytes
+		}
+		now := s.now()
+		t.LastDDL, t.Modified, t.LastDataModified = now, now, now
+		return putTable(tx, t)
+	})
+	if err == nil {
+		s.discardSegments(gone)
+	}
+	return err
+}
+
+// namedParts finds partitions, by their keys.
+func namedParts(tx *bolt.Tx, t Table, specs []types.PartitionSpec, ifExists bool) (map[string]partRecord, error) {
+	parts := map[string]partRecord{}
+	for _, spec := range specs {
+		spec, err := t.Spec(spec, false)
+		if err != nil {
+			return nil, err
+		}
+		p, err := getPart(tx, t, spec)
+		if errors.Is(err, ErrNoSuchPartition) && ifExists {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		parts[string(partKey(t.ID, spec))] = p
+	}
+	return parts, nil
+}
+
+// TruncatePartitions removes all rows of the partitions named, of all or of none.
+func (s *Store) TruncatePartitions(k Key, specs []types.PartitionSpec) error {
+	var gone []string
+	err := s.update(func(tx *bolt.Tx) error {
+		gone = nil
+		t, err := getPartitioned(tx, k)
+		if err != nil {
+			return err
+		}
+		parts, err := namedParts(tx, t, specs, false)
+		if err != nil {
+			return err
+		}
+		now := s.now()
+		for _, p := range parts {
+			ids, err := clearSegs(tx, p.Number)
+			if err != nil {
+				return err
+			}
+			gone = append(gone, ids...)
+			t.Rows, t.Bytes = t.Rows-p.Rows, t.Bytes-p.Bytes
+			p.Rows, p.Bytes, p.Modified = 0, 0, now
+			if err := putPart(tx, t.ID, p); err != nil {
+				return err
+			}
+		}
+		t.Modified, t.LastDataModified = now, now
+		return putTable(tx, t)
+	})
+	if err == nil {
+		s.discardSegments(gone)
+	}
+	return err
+}
+
+// ChangePartition gives a partition the values of to, which may be its own: then only its
+// time of the last change of definition is new.
+func (s *Store) ChangePartition(k Key, from, to types.PartitionSpec) error {
+	return s.update(func(tx *bolt.Tx) error {
+		t, p, err := locate(tx, k, from)
+		if err != nil {
+			return err
+		}
+		if !t.Partitioned() {
+			return fmt.Errorf("table %s is not partitioned: %w", k, ErrInvalidPartition)
+		}
+		if to, err = t.Spec(to, false); err != nil {
+			return err
+		}
+		if to.String() != p.Spec.String() {
+			if _, err := getPart(tx, t, to); err == nil {
+				return fmt.Errorf("%s partition %s: %w", k, to, ErrPartitionExists)
+			}
+			if err := tx.Bucket(bucketParts).Delete(partKey(t.ID, p.Spec)); err != nil {
+				return err
+			}
+		}
+		now := s.now()
+		p.Spec, p.LastDDL, t.LastDDL, t.Modified = to, now, now, now
+		if err := putPart(tx, t.ID, p); err != nil {
+			return err
+		}
+		return putTable(tx, t)
+	})
+}

@@ -24,9 +24,10 @@ type Job struct {
 // Adapter is one client of the matrix.
 type Adapter struct {
 	WriteForms, ReadForms []string
-	// Write uploads rows into the existing table: in two blocks where the client has blocks.
+	// Write uploads rows into the existing table, in two blocks where the client has blocks. The job's columns are all of the
+	// table's.
 	Write func(context.Context, Job, [][]Value) error
-	// Read gives the table's rows to emit, in order.
+	// Read gives the table's rows to emit, in order. The job's columns are some of the table's, in its order.
 	Read func(ctx context.Context, job Job, emit func([]Value) error) error
 }
 

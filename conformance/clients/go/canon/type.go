@@ -49,6 +49,15 @@ type Column struct {
 	Type Type
 }
 
+// Names are the columns' names.
+func Names(columns []Column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
 // ParseType reads a type as SQL writes it.
 func ParseType(text string) (Type, error) {
 	p := &typeParser{rest: text}

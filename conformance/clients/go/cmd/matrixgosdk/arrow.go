@@ -77,6 +77,10 @@ func appendArrow(t canon.Type, to array.Builder, v canon.Value) error {
 		} else {
 			return appendNanos(to, v.(time.Time))
 		}
+	case *array.MonthIntervalBuilder:
+		to.Append(arrow.MonthInterval(v.(int64)))
+	case *array.DayTimeIntervalBuilder:
+		return appendInterval(to, v.(canon.Interval))
 	case *array.Decimal128Builder:
 		return appendDecimal(t, to, v.(string))
 	case *array.ListBuilder:
@@ -109,6 +113,16 @@ func appendNanos(to *array.TimestampBuilder, v time.Time) error {
 	return nil
 }
 
+// appendInterval refuses what days and milliseconds cannot hold.
+func appendInterval(to *array.DayTimeIntervalBuilder, v canon.Interval) error {
+	days, rest := v.Seconds/86400, v.Seconds%86400
+	if v.Nanos%1e6 != 0 || days != int64(int32(days)) {
+		return fmt.Errorf("%d.%09d seconds are no interval[day_time]", v.Seconds, v.Nanos)
+	}
+	to.Append(arrow.DayTimeInterval{Days: int32(days), Milliseconds: int32(rest)*1000 + v.Nanos/1e6})
+	return nil
+}
+
 func appendDecimal(t canon.Type, to *array.Decimal128Builder, v string) error {
 	unscaled, ok := new(big.Int).SetString(strings.Replace(v, ".", "", 1), 10)
 	if !ok || t.Precision > 38 {
@@ -119,7 +133,7 @@ func appendDecimal(t canon.Type, to *array.Decimal128Builder, v string) error {
 }
 
 func readArrow(session *tunnel.DownloadSession, columns []canon.Column, emit func([]canon.Value) error) error {
-	reader, err := session.OpenRecordArrowReader(0, session.RecordCount(), nil)
+	reader, err := session.OpenRecordArrowReader(0, session.RecordCount(), canon.Names(columns))
 	if err != nil {
 		return err
 	}
@@ -190,6 +204,10 @@ func fromArrow(t canon.Type, from array.Interface, i int) (canon.Value, error) {
 			return time.UnixMilli(int64(from.Value(i))).UTC(), nil
 		}
 		return time.Unix(0, int64(from.Value(i))).UTC(), nil
+	case *array.MonthInterval:
+		return int64(from.Value(i)), nil
+	case *array.DayTimeInterval:
+		return fromInterval(from.Value(i)), nil
 	case *array.Decimal128:
 		return canon.ScaledDecimal(from.Value(i).BigInt(), t.Scale), nil
 	case *array.List:
@@ -215,4 +233,12 @@ func fromArrow(t canon.Type, from array.Interface, i int) (canon.Value, error) {
 	default:
 		return nil, fmt.Errorf("the SDK gives a %T for a %s", from, t.Kind)
 	}
+}
+
+func fromInterval(v arrow.DayTimeInterval) canon.Interval {
+	seconds, milliseconds := int64(v.Days)*86400+int64(v.Milliseconds)/1000, v.Milliseconds%1000
+	if milliseconds < 0 {
+		seconds, milliseconds = seconds-1, milliseconds+1000
+	}
+	return canon.Interval{Seconds: seconds, Nanos: milliseconds * 1e6}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/aliyun/aliyun-odps-go-sdk/odps"
 	"github.com/aliyun/aliyun-odps-go-sdk/odps/account"
@@ -127,7 +128,7 @@ func read(_ context.Context, job canon.Job, emit func([]canon.Value) error) erro
 	if job.Form == "arrow" {
 		return readArrow(session, job.Columns, emit)
 	}
-	reader, err := session.OpenRecordReader(0, session.RecordCount(), nil)
+	reader, err := session.OpenRecordReader(0, session.RecordCount(), canon.Names(job.Columns))
 	if err != nil {
 		return err
 	}
@@ -162,13 +163,13 @@ func readRecords(reader *tunnel.RecordProtocReader, columns []canon.Column, emit
 	}
 }
 
-// readInstance selects everything and reads the result through the tunnel.
+// readInstance selects the columns and reads the result through the tunnel.
 func readInstance(client *odps.Odps, tunnelClient *tunnel.Tunnel, job canon.Job, emit func([]canon.Value) error) error {
 	name, hints := "`"+job.Table+"`", map[string]string{}
 	if job.Schema != "" {
 		name, hints["odps.namespace.schema"] = job.Project+".`"+job.Schema+"`."+name, "true"
 	}
-	instance, err := client.ExecSQl("select * from "+name+";", hints)
+	instance, err := client.ExecSQl("select `"+strings.Join(canon.Names(job.Columns), "`, `")+"` from "+name+";", hints)
 	if err != nil {
 		return fmt.Errorf("submit: %w", err)
 	}

@@ -160,7 +160,7 @@ func read(ctx context.Context, job canon.Job, emit func([]canon.Value) error) er
 			"arrow": sluicev1.DataFormat_DATA_FORMAT_ARROW, "columns": sluicev1.DataFormat_DATA_FORMAT_COLUMNS, "rows": sluicev1.DataFormat_DATA_FORMAT_ROWS,
 		}[job.Form]
 		reader, err := c.Read(ctx, client.ReadOptions{
-			Spec: &sluicev1.ReadSessionSpec{Table: tableOf(job)}, Format: format,
+			Spec: &sluicev1.ReadSessionSpec{Table: tableOf(job), Columns: canon.Names(job.Columns)}, Format: format,
 			ArrowTimestamp: sluicev1.ArrowTimestamp_ARROW_TIMESTAMP_STRUCT, // the only one for all years
 		})
 		if err != nil {

@@ -5,12 +5,15 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -541,4 +544,38 @@ func cutRequest(t *testing.T, s *emulator.Server, target string, headers []strin
 	_, err = io.ReadAll(conn) // the answer, or nothing
 	must(t, err)
 	must(t, conn.Close())
+}
+
+// Bytes that changed on the disk are never sent: the answer is an error, or breaks off.
+func TestResource_damage_is_never_sent(t *testing.T) {
+	dir := t.TempDir()
+	c := web{t, start(t, emulator.Options{DataDir: dir})}
+	text := strings.Repeat("0123456789abcdef", 40_000) // three checksummed pieces
+	c.want("create", c.create("f", "file", text), 201, "")
+	files, err := filepath.Glob(filepath.Join(dir, "resources", "*"))
+	must(t, err)
+	damage := func(at int64) {
+		t.Helper()
+		f, err := os.OpenFile(files[0], os.O_RDWR, 0)
+		must(t, err)
+		_, err = f.WriteAt([]byte("x"), at)
+		must(t, err)
+		must(t, f.Close())
+	}
+	damage(int64(len(text) - 1))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.s.Endpoint()+"/projects/p/resources/f", nil)
+	must(t, err)
+	res, err := http.DefaultClient.Do(r)
+	must(t, err)
+	got, err := io.ReadAll(res.Body)
+	must(t, res.Body.Close())
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !strings.HasPrefix(text, string(got)) {
+		t.Errorf("read of a resource with a damaged end = %d bytes, %v, want sound bytes and a broken connection", len(got), err)
+	}
+	if got := c.do("GET", "/f?rOffset=0&rSize=100", nil); got.status != 200 || got.body != text[:100] {
+		t.Errorf("sound range = %d, %d bytes", got.status, len(got.body))
+	}
+	c.want("damaged range", c.do("GET", fmt.Sprintf("/f?rOffset=%d&rSize=1", len(text)-1), nil), 500, "InternalServerError")
+	damage(0)
+	c.want("damaged start", c.do("GET", "/f", nil), 500, "InternalServerError")
 }

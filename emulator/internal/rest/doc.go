@@ -1,5 +1,6 @@
-// Package rest is the metadata half of the embedded endpoint: projects, tables,
-// partitions and instances over HTTP and XML, as the MaxCompute clients expect them.
+// Package rest is the metadata half of the embedded endpoint: projects, schemas, tables,
+// partitions, resources, functions and instances over HTTP and XML, as the MaxCompute
+// clients expect them.
 //
 // Main types: [Service], the HTTP handler; [Instances], the SQL jobs that clients submit,
 // with the results of those that selected rows.

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-io/sluice/emulator/internal/limits"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
+	"github.com/sluice-io/sluice/emulator/internal/storageapi"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/tunnel"
 )
@@ -112,11 +113,13 @@ type Server struct {
 	instances *rest.Instances
 	rest      http.Handler
 	tunnel    *tunnel.Handler
+	storage   *storageapi.Handler
 	limits    limits.Limits
 	injector  *faults.Injector // of Options.Faults; nil = none
 	handler   http.Handler     // both halves, behind what Options.Intercept and Options.Faults do
 	verifier  *auth.Verifier
 	tempDir   string // to remove; empty when the folder is the caller's
+	results   string // folder of what is kept until it is read
 
 	gate  *gate           // the requests that run
 	loops sync.WaitGroup  // the accept loop and the expiry loop
@@ -195,6 +198,7 @@ func (s *Server) openStore() error {
 	if err := os.MkdirAll(results, 0o755); err != nil {
 		return fmt.Errorf("create results folder: %w", err)
 	}
+	s.results = results
 	s.engine = sql.New()
 	s.instances = rest.NewInstances(rest.InstancesOptions{Store: s.store, Schemas: s.opt.Schemas, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
 	return nil
@@ -207,6 +211,7 @@ func (s *Server) wire() (err error) {
 		Store: s.store, Results: results{s.instances}, IgnoreBlockVersion: s.opt.IgnoreBlockVersion, Now: s.opt.Now,
 		DownloadTTL: s.limits.SessionLife, MaxBlockBytes: s.limits.BlockBytes, Gate: limits.NewGate(s.limits, s.opt.Now),
 	})
+	s.storage = storageapi.New(storageapi.Options{Store: s.store, Engine: s.engine, Dir: s.results, Now: s.opt.Now})
 	if s.handler, err = s.withFaults(http.HandlerFunc(s.dispatch)); err != nil {
 		return err
 	}
@@ -306,6 +311,7 @@ func (s *Server) close() error {
 	s.loops.Wait()
 	if s.tunnel != nil {
 		s.tunnel.Close()
+		s.storage.Close()
 	}
 	if s.instances != nil {
 		errs = append(errs, s.instances.Close(), s.engine.Close())

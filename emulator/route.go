@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
+	"github.com/sluice-io/sluice/emulator/internal/storageapi"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
@@ -131,7 +132,11 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	inner.URL = new(url.URL)
 	*inner.URL = *r.URL
 	inner.URL.Path, inner.URL.RawPath = path, ""
-	if tunnel {
+	switch {
+	case strings.HasPrefix(path, storageapi.Root):
+		s.storage.ServeHTTP(w, &inner)
+		return
+	case tunnel:
 		s.tunnel.ServeHTTP(w, &inner)
 		return
 	}
@@ -144,6 +149,9 @@ func (s *Server) exists(project string) bool {
 
 // projectOf is the project that a path names, empty if none.
 func projectOf(path string) string {
+	if strings.HasPrefix(path, storageapi.Root) {
+		return storageapi.ProjectOf(path)
+	}
 	rest, ok := strings.CutPrefix(strings.TrimPrefix(path, "/mcqa"), "/projects/")
 	if !ok {
 		return ""

@@ -13,8 +13,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/sluice-io/sluice/emulator/internal/relation"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
-	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
 // Result is what a SELECT gave: columns and rows, the rows in an Arrow IPC file in
@@ -35,15 +35,7 @@ type Result struct {
 var errResultGone = errorf(404, "NoSuchObject", "ODPS-0430104:the instance's result is gone")
 
 // Arrow is the schema of the result's batches.
-func (r *Result) Arrow() *arrow.Schema { return arrowSchema(r.Columns) }
-
-func arrowSchema(columns []sql.Column) *arrow.Schema {
-	fields := make([]arrow.Field, len(columns))
-	for i, c := range columns {
-		fields[i] = arrow.Field{Name: c.Name, Type: c.Type.Arrow(types.LayoutWide), Nullable: true}
-	}
-	return arrow.NewSchema(fields, nil)
-}
+func (r *Result) Arrow() *arrow.Schema { return relation.Schema(r.Columns) }
 
 // Batches yields count rows from row start on, fewer at the end. A batch is the
 // iterator's; Retain keeps it.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/relation"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -208,7 +209,7 @@ func (s *Service) head(w http.ResponseWriter, r *request, key store.Key) error {
 	if err != nil {
 		return err
 	}
-	rows := &relation{table: t, snapshots: snapshots}
+	rows := relation.New(t, snapshots)
 	defer rows.Close()
 	var positions []int
 	var columns []sql.Column

@@ -13,11 +13,11 @@ type Piece struct {
 	it item
 }
 
-// Pieces cuts a snapshot into runs of at most so many rows and about so many bytes, in order;
-// a run never crosses stored batches.
-func (sn *Snapshot) Pieces(rows, bytes int64) ([]Piece, error) {
+// Pieces cuts the rows that opt asks for into runs of at most so many rows and about so many
+// bytes, in order; a run never crosses stored batches.
+func (sn *Snapshot) Pieces(opt ReadOptions, rows, bytes int64) ([]Piece, error) {
 	var out []Piece
-	for it, err := range sn.items(ReadOptions{}) {
+	for it, err := range sn.items(opt) {
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,6 @@
 // the reply only then. A download that fails half way breaks the connection.
 //
 // Upload and stream sessions live in the store and survive a restart; download
-// sessions pin a snapshot in memory and do not. Upserts and the storage API are not
-// served.
+// sessions pin a snapshot in memory and do not. Upserts are not served; the storage API
+// is package storageapi's.
 package tunnel

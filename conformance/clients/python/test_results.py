@@ -102,6 +102,13 @@ def test_task_tells_status_results_and_summary(odps):
     assert instance.start_time <= instance.end_time
 
 
+def test_query_has_a_log_view_and_logs(odps):
+    instance = odps.execute_sql("select 1 as a")
+    assert instance.id in instance.get_logview_address()
+    assert instance.project.name == "local"
+    assert instance.owner == odps.get_project().owner
+
+
 def test_failed_query_raises_its_own_error(odps):
     with pytest.raises(errors.ParseError):
         odps.execute_sql("selct 1")

@@ -20,14 +20,17 @@ def text(odps, sql):
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("zone", [False, "Asia/Shanghai", "America/New_York"])
+@pytest.mark.parametrize("zone", [False, True, "Asia/Shanghai", "America/New_York"])
 def test_datetime_written_in_one_zone_is_read_in_another(odps, table, zone):
     t = table("d datetime")
     options.local_timezone = zone
     wall = datetime.datetime(2024, 7, 1, 12, 30, 15)
     odps.write_table(t, [[wall]])
     options.local_timezone = False
-    shift = datetime.timedelta(0) if zone is False else wall.replace(tzinfo=zoneinfo.ZoneInfo(zone)).utcoffset()
+    if zone is True:  # this machine's
+        shift = wall.astimezone().utcoffset()
+    else:
+        shift = wall.replace(tzinfo=zoneinfo.ZoneInfo(zone or "UTC")).utcoffset()
     with t.open_reader() as reader:
         assert [r[0] for r in reader] == [wall - shift]
     options.local_timezone = "Asia/Shanghai"

@@ -101,6 +101,8 @@ func TestParse_statements(t *testing.T) {
 		"with select":          {"with x as (select 1) select * from x;", &Query{Text{SQL: "with x as (select 1) select * from x"}}},
 		"values":               {"values (1),(2)", &Query{Text{SQL: "values (1),(2)"}}},
 		"insert values":        {"insert into t values (1,'a;b')", &Insert{Table: name("t"), Query: Text{SQL: "values (1,'a;b')"}}},
+		"insert into local":    {"insert into local.t values (1)", &Insert{Table: name("local", "t"), Query: Text{SQL: "values (1)"}}},
+		"insert directory":     {"insert into directory (a) values (1)", &Insert{Table: name("directory"), Columns: []string{"a"}, Query: Text{SQL: "values (1)"}}},
 		"insert overwrite": {
 			"INSERT OVERWRITE TABLE p.t PARTITION (a='1', b) SELECT * FROM u;",
 			&Insert{Table: name("p", "t"), Overwrite: true, Query: Text{SQL: "SELECT * FROM u"}, Partition: Spec{Keys: []SpecKey{{Column: "a", Value: "1"}, {Column: "b", Dynamic: true}}}},
@@ -159,6 +161,7 @@ func TestParse_refuses_with_code_and_place(t *testing.T) {
 		"show":                   {"show grants", "ODPS-0130071:[1,6] Semantic analysis exception - SHOW GRANTS is not supported by this endpoint"},
 		"external table":         {"create external table t (a bigint)", "ODPS-0130071:[1,8] Semantic analysis exception - an external table is not supported by this endpoint"},
 		"directory":              {"insert overwrite directory '/x' select 1", "ODPS-0130071:[1,18] Semantic analysis exception - INSERT into a directory is not supported by this endpoint"},
+		"local directory":        {"insert overwrite local directory '/x' select 1", "ODPS-0130071:[1,18] Semantic analysis exception - INSERT into a directory is not supported by this endpoint"},
 		"analyze":                {"analyze table t compute statistics", "ODPS-0130071:[1,1] Semantic analysis exception - ANALYZE is not supported by this endpoint"},
 		"msck":                   {"msck repair table t add partitions", "ODPS-0130071:[1,1] Semantic analysis exception - MSCK is not supported by this endpoint"},
 		"create function":        {"create function f as 'a.B' using 'x.jar'", "ODPS-0130071:[1,8] Semantic analysis exception - CREATE FUNCTION as SQL (clients use the REST API) is not supported by this endpoint"},

@@ -338,6 +338,17 @@ func (p *parser) insert(prefixStart, prefixEnd int) (Statement, error) {
 	return s, nil
 }
 
+// directoryFollows sees [LOCAL] DIRECTORY '…'; a table or a project may have either word as its name.
+func (p *parser) directoryFollows() bool {
+	ahead, word := p.lex, p.tok
+	following, err := ahead.Next()
+	if word.Is("LOCAL") && following.Is("DIRECTORY") {
+		word = following
+		following, err = ahead.Next()
+	}
+	return err == nil && word.Is("DIRECTORY") && following.Kind == String
+}
+
 // insertInto reads an INSERT up to its query.
 func (p *parser) insertInto() (*Insert, error) {
 	s := &Insert{}
@@ -353,7 +364,7 @@ func (p *parser) insertInto() (*Insert, error) {
 	if err = p.advance(); err != nil {
 		return nil, err
 	}
-	if p.tok.Is("DIRECTORY") || p.tok.Is("LOCAL") {
+	if p.directoryFollows() {
 		return nil, p.unsupported("INSERT into a directory")
 	}
 	if _, err = p.accept("TABLE"); err != nil {

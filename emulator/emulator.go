@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// idleTimeout reaps keep-alive connections: one client leaks one per call.
-	idleTimeout       = 60 * time.Second
+	// idleTimeout reaps keep-alive connections: one client leaks one per call, 20 KiB each.
+	idleTimeout       = 15 * time.Second
 	readHeaderTimeout = 30 * time.Second
 	// DefaultGrace is how long Close lets running requests end by themselves.
 	DefaultGrace = 3 * time.Second

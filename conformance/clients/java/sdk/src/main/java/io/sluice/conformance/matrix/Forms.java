@@ -10,18 +10,22 @@ import com.aliyun.odps.data.RecordWriter;
 import com.aliyun.odps.task.SQLTask;
 import com.aliyun.odps.tunnel.InstanceTunnel;
 import com.aliyun.odps.tunnel.TableTunnel;
+import com.aliyun.odps.tunnel.io.CompressOption;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.apache.arrow.memory.BufferAllocator;
 import org.apache.arrow.memory.RootAllocator;
 import org.apache.arrow.vector.VectorSchemaRoot;
 
 /** The ways in which the SDK moves rows. A written table gets its rows in two blocks (two packs of a stream). */
 final class Forms {
+  private static final CompressOption RAW = new CompressOption(CompressOption.CompressAlgorithm.ODPS_RAW, 0, 0);
+
   private Forms() {}
 
   static void write(Job job, List<JsonArray> rows) throws Exception {
@@ -53,7 +57,7 @@ final class Forms {
 
   private static void fill(Job job, Record record, JsonArray row) {
     for (int i = 0; i < row.size(); i++) {
-      record.set(i, RecordValues.fromJson(job.types().get(i), row.get(i)));
+      record.set(i, RecordValues.fromJson(job.columns().get(i).type(), row.get(i)));
     }
   }
 
@@ -79,8 +83,8 @@ final class Forms {
           ArrowRecordWriter writer = session.openArrowRecordWriter(block)) {
         List<JsonArray> rows = blocks.get(block);
         for (int row = 0; row < rows.size(); row++) {
-          for (int column = 0; column < job.types().size(); column++) {
-            ArrowValues.set(root.getVector(column), row, job.types().get(column), rows.get(row).get(column));
+          for (int column = 0; column < job.columns().size(); column++) {
+            ArrowValues.set(root.getVector(column), row, job.columns().get(column).type(), rows.get(row).get(column));
           }
         }
         root.setRowCount(rows.size());
@@ -106,7 +110,7 @@ final class Forms {
 
   private static void readRecords(Job job, Consumer<JsonElement> sink) throws Exception {
     TableTunnel.DownloadSession session = download(job);
-    try (RecordReader reader = session.openRecordReader(0, session.getRecordCount())) {
+    try (RecordReader reader = session.openRecordReader(0, session.getRecordCount(), RAW, job.of(session.getSchema()))) {
       drain(job, reader, session.getRecordCount(), sink);
     }
   }
@@ -115,8 +119,8 @@ final class Forms {
     long rows = 0;
     for (Record record = reader.read(); record != null; record = reader.read()) {
       List<JsonElement> row = new ArrayList<>();
-      for (int i = 0; i < job.types().size(); i++) {
-        row.add(RecordValues.toJson(job.types().get(i), record.get(i)));
+      for (int i = 0; i < job.columns().size(); i++) {
+        row.add(RecordValues.toJson(job.columns().get(i).type(), record.get(i)));
       }
       sink.accept(Canonical.list(row));
       rows++;
@@ -131,13 +135,13 @@ final class Forms {
     TableTunnel.DownloadSession session = download(job);
     long rows = 0;
     try (BufferAllocator allocator = new RootAllocator();
-        ArrowRecordReader reader = session.openArrowRecordReader(0, session.getRecordCount(), allocator)) {
+        ArrowRecordReader reader = session.openArrowRecordReader(0, session.getRecordCount(), job.of(session.getSchema()), allocator)) {
       for (VectorSchemaRoot batch = reader.read(); batch != null; batch = reader.read()) {
         try (VectorSchemaRoot root = batch) {
           for (int row = 0; row < root.getRowCount(); row++) {
             List<JsonElement> values = new ArrayList<>();
-            for (int column = 0; column < job.types().size(); column++) {
-              values.add(ArrowValues.get(root.getVector(column), row, job.types().get(column)));
+            for (Job.Field column : job.columns()) {
+              values.add(ArrowValues.get(root.getVector(column.name()), row, column.type()));
             }
             sink.accept(Canonical.list(values));
           }
@@ -153,7 +157,8 @@ final class Forms {
   private static void readInstance(Job job, Consumer<JsonElement> sink) throws Exception {
     Odps odps = job.odps();
     String name = job.schema() == null ? job.table() : job.schema() + "." + job.table();
-    Instance instance = SQLTask.run(odps, job.project(), "select * from " + job.project() + "." + name + ";",
+    String columns = job.columns().stream().map(column -> "`" + column.name() + "`").collect(Collectors.joining(", "));
+    Instance instance = SQLTask.run(odps, job.project(), "select " + columns + " from " + job.project() + "." + name + ";",
         Map.of("odps.namespace.schema", job.schema() == null ? "false" : "true"), null);
     instance.waitForSuccess();
     InstanceTunnel.DownloadSession session = new InstanceTunnel(odps).createDownloadSession(job.project(), instance.getId());

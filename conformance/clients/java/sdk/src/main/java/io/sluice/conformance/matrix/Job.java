@@ -1,6 +1,8 @@
 package io.sluice.conformance.matrix;
 
+import com.aliyun.odps.Column;
 import com.aliyun.odps.Odps;
+import com.aliyun.odps.TableSchema;
 import com.aliyun.odps.account.AliyunAccount;
 import com.aliyun.odps.type.TypeInfo;
 import com.aliyun.odps.type.TypeInfoParser;
@@ -15,7 +17,10 @@ import java.util.List;
 import java.util.Map;
 
 /** What one call of the adapter is to do. schema is null in a project without schemas. */
-record Job(boolean write, String endpoint, String project, String schema, String table, String form, List<TypeInfo> types) {
+record Job(boolean write, String endpoint, String project, String schema, String table, String form, List<Field> columns) {
+
+  /** A column to write or read; a table may have more of them when it is read. */
+  record Field(String name, TypeInfo type) {}
 
   static Job parse(List<String> args) throws IOException {
     if (args.isEmpty() || args.size() % 2 == 0) {
@@ -32,7 +37,7 @@ record Job(boolean write, String endpoint, String project, String schema, String
     };
     String schema = flags.remove("--schema");
     Job job = new Job(write, take(flags, "--endpoint"), take(flags, "--project"), schema, take(flags, "--table"), take(flags, "--form"),
-        types(Path.of(take(flags, "--columns"))));
+        columns(Path.of(take(flags, "--columns"))));
     if (!flags.isEmpty()) {
       throw new IllegalArgumentException("unknown flags " + flags.keySet());
     }
@@ -47,12 +52,18 @@ record Job(boolean write, String endpoint, String project, String schema, String
     return value;
   }
 
-  private static List<TypeInfo> types(Path columns) throws IOException {
-    List<TypeInfo> types = new ArrayList<>();
-    for (JsonElement column : JsonParser.parseString(Files.readString(columns)).getAsJsonArray()) {
-      types.add(TypeInfoParser.getTypeInfoFromTypeString(column.getAsJsonObject().get("type").getAsString()));
+  private static List<Field> columns(Path file) throws IOException {
+    List<Field> columns = new ArrayList<>();
+    for (JsonElement column : JsonParser.parseString(Files.readString(file)).getAsJsonArray()) {
+      String type = column.getAsJsonObject().get("type").getAsString();
+      columns.add(new Field(column.getAsJsonObject().get("name").getAsString(), TypeInfoParser.getTypeInfoFromTypeString(type)));
     }
-    return types;
+    return columns;
+  }
+
+  /** The columns as a schema has them, which the SDK's readers want. */
+  List<Column> of(TableSchema schema) {
+    return columns.stream().map(field -> schema.getColumn(field.name())).toList();
   }
 
   /** A client with the keys that `sluice emulator` accepts. */

@@ -107,9 +107,14 @@ public final class Main {
     return rows;
   }
 
+  /** The stack trace, and in a last line of its own what went wrong, from the outermost cause inwards. */
   private static String text(Exception e) {
     StringWriter text = new StringWriter();
     e.printStackTrace(new PrintWriter(text));
-    return text.toString();
+    List<String> causes = new ArrayList<>();
+    for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+      causes.add(cause.toString().replaceAll("\\s+", " "));
+    }
+    return text + String.join(", caused by ", causes);
   }
 }

@@ -184,7 +184,7 @@ func (s *Server) openStore() error {
 		s.tempDir, dir = temp, temp
 	}
 	opened, err := store.Open(store.Options{
-		Dir: dir, Schemas: s.opt.Schemas, Discard: s.opt.Discard, Now: s.opt.Now, UploadTTL: s.limits.SessionLife,
+		Dir: dir, Projects: s.opt.Projects, Schemas: s.opt.Schemas, Discard: s.opt.Discard, Now: s.opt.Now, UploadTTL: s.limits.SessionLife,
 		MaxPartitions: s.limits.Partitions, MaxPartitionLevels: s.limits.Levels,
 	})
 	if err != nil {

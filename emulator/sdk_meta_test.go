@@ -149,6 +149,13 @@ func TestGoSDK_schemas(t *testing.T) {
 			t.Errorf("Exists(%s) = %v, %v, want %v", name, ok, err, want)
 		}
 	}
+	must(t, one.ChangeComment("it's more"))
+	must(t, one.ChangeOwner("ALIYUN$local"))
+	must(t, one.Load())
+	if one.Comment() != "it's more" {
+		t.Errorf("comment after a change = %q", one.Comment())
+	}
+	must(t, one.ChangeComment("money & more"))
 	for i := range 4 {
 		must(t, schemas.Create(fmt.Sprint("x", i), false, ""))
 	}
@@ -248,6 +255,17 @@ func TestGoSDK_tables_in_a_schema(t *testing.T) {
 	wantCode(t, "list tables of a schema that is not there", failure, 404, "NoSuchObject")
 	must(t, inSales.Delete("t", false))
 	must(t, c.Schemas().Delete("sales"))
+}
+
+// SQL puts nothing into a project that is not there either.
+func TestGoSDK_sql_knows_the_projects(t *testing.T) {
+	c := client(start(t, emulator.Options{Projects: []string{"p1"}}))
+	for _, query := range []string{"create table p2.t (a bigint)", "create schema p2.s"} {
+		if err := exec(t, c, query); err == nil || !strings.Contains(err.Error(), "ODPS-0420111") {
+			t.Errorf("%s = %v, want ODPS-0420111", query, err)
+		}
+	}
+	must(t, exec(t, c, "create table P1.t (a bigint)"))
 }
 
 // Without the option two-level names stay, and a schema comes to be with its first table.

@@ -156,6 +156,13 @@ func TestHTTP_sql_cost(t *testing.T) {
 	if status, none, _, _ := cost("drop table src"); status != "Success" || none != 0 {
 		t.Errorf("cost of a definition = %s, %d bytes", status, none)
 	}
+	must(t, exec(t, c, "create view v as select a from src where pt = 'y'"))
+	if status, one, _, text := cost("select a from v"); status != "Success" || one <= 0 || one >= all {
+		t.Errorf("cost of a view = %s, %d bytes, of all %d; %s", status, one, all, text)
+	}
+	if status, sum, _, text := cost("set a=b; select a from src; select a from src;"); status != "Success" || sum != 2*all {
+		t.Errorf("cost of a script = %s, %d bytes, want twice %d; %s", status, sum, all, text)
+	}
 	if status, _, _, text := cost("select a from nowhere"); status != "Failed" || !strings.Contains(text, "ODPS-0130131") {
 		t.Errorf("cost of no table = %s %s", status, text)
 	}
@@ -163,5 +170,26 @@ func TestHTTP_sql_cost(t *testing.T) {
 	must(t, table.Load())
 	if table.RecordNum() != 4 {
 		t.Errorf("rows after all that = %d, want 4", table.RecordNum())
+	}
+}
+
+// A task of the type SQLPlan tells how its statement would run, and does nothing.
+func TestHTTP_sql_plan(t *testing.T) {
+	s := start(t, emulator.Options{})
+	c := client(s)
+	must(t, exec(t, c, "create table src (a bigint)"))
+	for query, want := range map[string]string{
+		"select a from src where a > 1":         "DuckDB",
+		"insert into src select a + 1 from src": "DuckDB",
+		"drop table src":                        "no query",
+		"select a from nowhere":                 "ODPS-0130131",
+	} {
+		body := strings.NewReplacer("<SQL>", "<SQLPlan>", "</SQL>", "</SQLPlan>").Replace(submit(query))
+		if _, _, answer := raw(t, s, "POST", "/api/projects/p1/instances?tryWait", body); !strings.Contains(answer, `Type="SQLPlan"`) || !strings.Contains(answer, want) {
+			t.Errorf("plan of %s = %s, want %q in it", query, answer, want)
+		}
+	}
+	if ok, err := c.Table("src").Exists(); !ok || err != nil {
+		t.Errorf("the table after its plan: %v, %v", ok, err)
 	}
 }

@@ -81,6 +81,8 @@ func (p *parser) alter() (Statement, error) {
 	switch {
 	case p.tok.Is("VIEW"), p.tok.Is("MATERIALIZED"):
 		return p.alterView()
+	case p.tok.Is("SCHEMA"):
+		return p.alterSchema()
 	case !p.tok.Is("TABLE"):
 		return nil, p.unsupportedKind("ALTER")
 	}

@@ -15,11 +15,18 @@ type DropSchema struct {
 	IfExists bool
 }
 
+// AlterSchema is ALTER SCHEMA … SET COMMENT, or CHANGEOWNER, which has no effect here.
+type AlterSchema struct {
+	Schema  Name
+	Comment *string // nil: it stays
+}
+
 // UseSchema is USE SCHEMA: the schema of unqualified names in the rest of the script.
 type UseSchema struct{ Name string }
 
 func (*CreateSchema) statement() {}
 func (*DropSchema) statement()   {}
+func (*AlterSchema) statement()  {}
 func (*UseSchema) statement()    {}
 
 func (p *parser) createSchema() (Statement, error) {
@@ -57,6 +64,31 @@ func (p *parser) dropSchema() (Statement, error) {
 		return nil, p.unsupported("DROP SCHEMA … CASCADE")
 	}
 	_, err = p.accept("RESTRICT")
+	return s, err
+}
+
+func (p *parser) alterSchema() (Statement, error) {
+	s := &AlterSchema{}
+	var err error
+	if err = p.advance(); err != nil {
+		return nil, err
+	}
+	if s.Schema, err = p.tableName(); err != nil {
+		return nil, err
+	}
+	owner, err := p.accept("CHANGEOWNER", "TO")
+	if err != nil {
+		return nil, err
+	}
+	if owner {
+		_, err := p.str("an owner")
+		return s, err
+	}
+	if err := p.expect("SET", "COMMENT"); err != nil {
+		return nil, err
+	}
+	comment, err := p.str("a comment")
+	s.Comment = &comment
 	return s, err
 }
 

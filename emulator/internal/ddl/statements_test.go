@@ -28,6 +28,8 @@ func TestParse_statements_beyond_tables(t *testing.T) {
 		"drop view if exists s.v":                                           &DropView{View: name("s", "v"), IfExists: true},
 		"drop materialized view v":                                          &DropView{View: name("v"), Materialized: true},
 		"create schema if not exists p.s comment 'x'":                       &CreateSchema{Schema: name("p", "s"), IfNotExists: true, Comment: "x"},
+		"alter schema `p`.`s` set comment 'x';":                             &AlterSchema{Schema: name("p", "s"), Comment: &[]string{"x"}[0]},
+		"alter schema s changeowner to 'x'":                                 &AlterSchema{Schema: name("s")},
 		"drop schema if exists s":                                           &DropSchema{Schema: name("s"), IfExists: true},
 		"use schema S":                                                      &UseSchema{Name: "s"},
 		"show schemas":                                                      &ShowSchemas{},

@@ -10,24 +10,24 @@ import (
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 )
 
-// costText tells what a statement would cost: the bytes of the tables and partitions that
-// it reads, and how complex it is. The query runs, over tables without rows: so names and
+// costText tells what a script would cost: the bytes of the tables and partitions that it
+// reads, and how complex it is. The queries run, over tables without rows: so names and
 // types are checked, and partitions left out as they would be.
 func (x *executor) costText(ctx context.Context, j *job) (string, error) {
-	text := ""
-	switch s := j.script.Statement.(type) {
-	case *ddl.Query:
-		text = s.Text.SQL
-	case *ddl.Insert:
-		text = s.Query.SQL
-	case *ddl.CreateTable:
-		if s.Query != nil {
-			text = s.Query.SQL
-		}
+	statements := []ddl.Statement{j.script.Statement}
+	if block, ok := j.script.Statement.(*ddl.Block); ok {
+		statements = block.Statements
 	}
-	if text != "" {
-		if err := x.dryRun(ctx, j, text); err != nil {
-			return "", err
+	for _, s := range statements {
+		switch s.(type) {
+		case *ddl.Update, *ddl.Delete, *ddl.Merge:
+			return "", semantic(ddl.Pos{Line: 1, Column: 1}, "the cost of UPDATE, DELETE and MERGE is not told by this endpoint")
+		}
+		for _, text := range queries(s) {
+			text = withVariables(j.script.Variables, text)
+			if err := x.dryRun(ctx, j, text.SQL); err != nil {
+				return "", placed(j, text, err)
+			}
 		}
 	}
 	cost := map[string]any{"Input": total(j.tally.snapshot().Inputs).Bytes, "UDF": 0, "Complexity": complexity(j.script.Source)}
@@ -41,7 +41,8 @@ func (x *executor) dryRun(ctx context.Context, j *job, text string) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() { // a result without tables may have rows
+	for rows.Next() { // a query without tables may have rows
+		rows.Batch()
 	}
 	return rows.Err()
 }

@@ -28,7 +28,7 @@ type job struct {
 	settings map[string]string
 	script   *ddl.Script
 	tally    *tally
-	cost     bool // only tell what the statement would read
+	kind     string // of the task
 }
 
 // scoped is the job with the names of a view.
@@ -69,8 +69,12 @@ type outcome struct {
 // run executes a job: the statements of a script in order, up to the first that fails; none
 // if one is no SQL. The last answer counts; rows that an earlier SELECT gave are dropped.
 func (x *executor) run(ctx context.Context, j *job) (out outcome, err error) {
-	if j.cost {
+	switch j.kind {
+	case KindCost:
 		out.text, err = x.costText(ctx, j)
+		return out, err
+	case KindPlan:
+		out.text, err = x.explain(ctx, j, &ddl.Explain{Of: j.script.Statement})
 		return out, err
 	}
 	block, ok := j.script.Statement.(*ddl.Block)
@@ -100,7 +104,17 @@ func (x *executor) run(ctx context.Context, j *job) (out outcome, err error) {
 
 // check looks at the syntax of the query in a statement.
 func (x *executor) check(ctx context.Context, j *job, statement ddl.Statement) error {
-	var texts []ddl.Text
+	for _, text := range queries(statement) {
+		text = withVariables(j.script.Variables, text)
+		if err := x.engine.Check(ctx, text.SQL); err != nil {
+			return placed(j, text, err)
+		}
+	}
+	return nil
+}
+
+// queries are the texts of a statement that the engine reads.
+func queries(statement ddl.Statement) (texts []ddl.Text) {
 	switch s := statement.(type) {
 	case *ddl.Query:
 		texts = append(texts, s.Text)
@@ -117,13 +131,7 @@ func (x *executor) check(ctx context.Context, j *job, statement ddl.Statement) e
 			texts = append(texts, *s.Query)
 		}
 	}
-	for _, text := range texts {
-		text = withVariables(j.script.Variables, text)
-		if err := x.engine.Check(ctx, text.SQL); err != nil {
-			return placed(j, text, err)
-		}
-	}
-	return nil
+	return texts
 }
 
 // remove drops the rows of an answer that nobody will ask for.
@@ -210,7 +218,7 @@ func (x *executor) define(j *job, statement ddl.Statement) error {
 		return x.truncate(j, s)
 	case *ddl.AlterTable:
 		return x.alterTable(j, s)
-	case *ddl.CreateSchema, *ddl.DropSchema, *ddl.UseSchema:
+	case *ddl.CreateSchema, *ddl.DropSchema, *ddl.AlterSchema, *ddl.UseSchema:
 		return x.schema(j, s)
 	default:
 		return fmt.Errorf("statement %T is not known", s)

@@ -69,21 +69,23 @@ type Task struct {
 	Priority   int
 	// Interactive says that the task came through the interactive service (MaxQA).
 	Interactive bool
-	// Cost says that the task shall only tell what the statement would read.
-	Cost bool
+	// Kind is one of the constants below; empty means KindSQL.
+	Kind string
 }
 
-// The types of tasks in a client's words.
+// The types of tasks in a client's words: run a script, only tell what it would read, or
+// how it would run.
 const (
-	kindSQL  = "SQL"
-	kindCost = "SQLCost"
+	KindSQL  = "SQL"
+	KindCost = "SQLCost"
+	KindPlan = "SQLPlan"
 )
 
 func (t Task) kind() string {
-	if t.Cost {
-		return kindCost
+	if t.Kind == "" {
+		return KindSQL
 	}
-	return kindSQL
+	return t.Kind
 }
 
 // Instance is one submitted task; a value, as it was when asked for.
@@ -196,7 +198,7 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 
 // job is what an instance has to do.
 func (m *Instances) job(i *instance, script *ddl.Script) *job {
-	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally, cost: i.Task.Cost}
+	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally, kind: i.Task.kind()}
 }
 
 // isQuery tells what needs a worker from what is done at once.

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func newTask(body jobSubmitted) (Task, error) {
 		return refuse("%d tasks submitted, one is expected", len(items))
 	}
 	t := items[0]
-	if t.XMLName.Local != kindSQL && t.XMLName.Local != kindCost {
+	if !slices.Contains([]string{KindSQL, KindCost, KindPlan}, t.XMLName.Local) {
 		return refuse("a task of type %s is not supported by this endpoint", t.XMLName.Local)
 	}
 	if t.Name == "" {
@@ -109,7 +110,7 @@ func newTask(body jobSubmitted) (Task, error) {
 	task := Task{
 		Job: body.Job.Name, GUID: body.Job.GUID, Priority: defaultPriority,
 		Name: t.Name, Query: t.Query, Properties: t.Properties, Settings: map[string]string{},
-		Cost: t.XMLName.Local == kindCost,
+		Kind: t.XMLName.Local,
 	}
 	if text := strings.TrimSpace(body.Job.Priority); text != "" {
 		n, err := strconv.Atoi(text)

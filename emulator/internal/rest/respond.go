@@ -56,6 +56,7 @@ var causes = []struct {
 	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
 	{types.ErrUnsupported, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
 	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed", "ODPS-0130071"},
+	{store.ErrNoSuchProject, http.StatusNotFound, "NoSuchProject", "ODPS-0420111"},
 	// Not NoSuchSchema: one client takes that for a session whose schema is not there yet,
 	// and its question whether a schema exists knows NoSuchObject only.
 	{store.ErrNoSuchSchema, http.StatusNotFound, "NoSuchObject", "ODPS-0422155"},

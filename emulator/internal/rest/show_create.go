@@ -186,6 +186,15 @@ func (x *executor) schema(j *job, statement ddl.Statement) error {
 	case *ddl.DropSchema:
 		project, name := named(s.Schema)
 		return x.store.DropSchema(project, name, s.IfExists)
+	case *ddl.AlterSchema:
+		project, name := named(s.Schema)
+		_, err := x.store.AlterSchema(project, name, func(found *store.Schema) error {
+			if s.Comment != nil {
+				found.Comment = *s.Comment
+			}
+			return nil
+		})
+		return err
 	case *ddl.UseSchema:
 		if _, err := x.store.Schema(j.project, s.Name); err != nil {
 			return err

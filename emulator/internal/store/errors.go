@@ -12,6 +12,7 @@ var (
 	ErrPartitionExists    = errors.New("partition already exists")
 	ErrInvalidPartition   = errors.New("invalid partition spec")
 	ErrInvalidTable       = errors.New("invalid table definition")
+	ErrNoSuchProject      = errors.New("project not found")
 	ErrNoSuchSchema       = errors.New("schema not found")
 	ErrSchemaExists       = errors.New("schema already exists")
 	ErrSchemaNotEmpty     = errors.New("schema is not empty")

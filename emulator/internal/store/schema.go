@@ -66,22 +66,34 @@ func getSchema(tx *bolt.Tx, project, name string) (Schema, error) {
 	return s, fmt.Errorf("%s: %w", s, ErrNoSuchSchema)
 }
 
-// requireSchema refuses to put something into a schema that does not exist, if schemas
-// must be created first.
-func (s *Store) requireSchema(tx *bolt.Tx, project, name string) error {
-	if !s.opt.Schemas {
+// requireProject refuses to put something into a project that is none of those given.
+func (s *Store) requireProject(project string) error {
+	if len(s.opt.Projects) == 0 || slices.ContainsFunc(s.opt.Projects, func(p string) bool { return strings.EqualFold(p, project) }) {
 		return nil
+	}
+	return fmt.Errorf("%s: %w", project, ErrNoSuchProject)
+}
+
+// requireSchema refuses to put something into a project that is not there, or into a
+// schema, if schemas must be created first.
+func (s *Store) requireSchema(tx *bolt.Tx, project, name string) error {
+	if err := s.requireProject(project); err != nil || !s.opt.Schemas {
+		return err
 	}
 	_, err := getSchema(tx, project, name)
 	return err
 }
 
 // CreateSchema adds a schema. An existing one is ErrSchemaExists, or with ifNotExists
-// returned unchanged; a bad name is ErrInvalidSchema.
+// returned unchanged; a bad name is ErrInvalidSchema, a project that is not there
+// ErrNoSuchProject.
 func (s *Store) CreateSchema(project, name, comment string, ifNotExists bool) (made Schema, err error) {
 	project, name = strings.ToLower(project), strings.ToLower(name)
 	if !validName(project) || !validName(name) {
 		return made, fmt.Errorf("schema name %q in project %q: %w", name, project, ErrInvalidSchema)
+	}
+	if err := s.requireProject(project); err != nil {
+		return made, err
 	}
 	err = s.update(func(tx *bolt.Tx) error {
 		made, err = getSchema(tx, project, name)

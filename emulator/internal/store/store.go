@@ -59,6 +59,8 @@ type Options struct {
 	// Discard keeps no rows: segments are verified and counted as they come, then
 	// forgotten, and nothing is fsynced. For benchmarks of what feeds the store.
 	Discard bool
+	// Projects that things may be put into; empty: any.
+	Projects []string
 	// Schemas says that a schema must be created before anything is put into it;
 	// otherwise it comes to be with its first object.
 	Schemas bool

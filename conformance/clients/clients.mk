@@ -1,7 +1,7 @@
 # Official clients against the embedded endpoint. A suite is a target conformance-NAME: it obeys CUT (full or smoke), prints a last line
 # "NAME: N passed, N failed, N skipped", and fails itself when anything failed. README.md beside this file says what each suite does.
 
-SUITES := pyodps java matrix
+SUITES := pyodps java go-sdk matrix
 CUT    ?= full
 PYTHON ?= python3.11
 VENV   := out/venv

@@ -165,12 +165,15 @@ func (p *parser) addColumns() (Alteration, error) {
 	if c.IfNotExists, err = p.accept("IF", "NOT", "EXISTS"); err != nil {
 		return nil, err
 	}
-	err = p.list(func() error {
+	add := func() error {
 		column, err := p.column(nil)
 		c.Columns = append(c.Columns, column)
 		return err
-	})
-	return c, err
+	}
+	if p.tok.Is("(") {
+		return c, p.list(add)
+	}
+	return c, add() // one column may come without parentheses
 }
 
 func (p *parser) dropColumns() (Alteration, error) {

@@ -91,6 +91,7 @@ func TestParse_statements(t *testing.T) {
 		"change owner":         {"alter table t changeowner to 'x'", &AlterTable{Table: name("t"), Change: &ChangeOwner{Owner: "x"}}},
 		"clustered":            {"alter table t range clustered by (`a`) sorted by (`a` asc) into 4 buckets;", &AlterTable{Table: name("t"), Change: &SetClustering{To: &Clustered{Range: true, Columns: []string{"a"}, Sorted: []Sorted{{Column: "a"}}, Buckets: 4}}}},
 		"not clustered":        {"alter table t not clustered", &AlterTable{Table: name("t"), Change: &SetClustering{}}},
+		"add column":           {"alter table t add column a string;", &AlterTable{Table: name("t"), Change: &AddColumns{Columns: []Column{{Name: "a", Type: "string"}}}}},
 		"add columns":          {"alter table t add columns if not exists (`a` BIGINT comment 'c', b array<string>);", &AlterTable{Table: name("t"), Change: &AddColumns{IfNotExists: true, Columns: []Column{{Name: "a", Type: "BIGINT", Comment: "c"}, {Name: "b", Type: "array<string>"}}}}},
 		"drop columns":         {"alter table t drop columns `a`, b;", &AlterTable{Table: name("t"), Change: &DropColumns{Names: []string{"a", "b"}}}},
 		"change column type":   {"alter table t change column `a` a DECIMAL(10,2);", &AlterTable{Table: name("t"), Change: &ChangeColumn{Name: "a", NewName: "a", Type: "DECIMAL(10,2)"}}},

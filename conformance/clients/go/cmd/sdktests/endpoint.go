@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -68,9 +69,13 @@ func (e *endpoint) stop() error {
 	return nil
 }
 
+// statusInLog finds a request's status in both forms of the log, text and JSON.
+var statusInLog = regexp.MustCompile(`\bstatus"?[=:](\d{3})\b`)
+
 // logReader remembers how far the log was read.
 type logReader struct {
-	offset int64
+	offset   int64
+	requests int // lines that tell a status
 }
 
 // failures reads the log's new lines and returns those of requests that were answered 5xx.
@@ -90,8 +95,13 @@ func (a *logReader) failures(path string) ([]string, error) {
 	a.offset += int64(len(text))
 	var found []string
 	for line := range strings.SplitSeq(string(text), "\n") {
-		if strings.Contains(line, " status=5") {
+		switch status := statusInLog.FindStringSubmatch(line); {
+		case status == nil:
+		case status[1][0] == '5':
 			found = append(found, line)
+			a.requests++
+		default:
+			a.requests++
 		}
 	}
 	return found, nil

@@ -72,12 +72,13 @@ func Example_silent() {}
 
 func TestLog_tells_of_every_5xx_once(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(path, []byte("msg=request status=200\nmsg=request status=500\n"), 0o600); err != nil {
+	lines := "msg=request status=200\nmsg=request status=500\n" + `{"msg":"request","status":201}` + "\n" + `{"msg":"request","status":503,"bytes":5}` + "\nstatus=\n"
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var r logReader
-	if got, err := r.failures(path); err != nil || len(got) != 1 {
-		t.Errorf("failures = %v, %v, want one", got, err)
+	if got, err := r.failures(path); err != nil || len(got) != 2 || r.requests != 4 {
+		t.Errorf("failures = %v, %v, of %d requests, want two of 4", got, err, r.requests)
 	}
 	if got, err := r.failures(path); err != nil || len(got) != 0 {
 		t.Errorf("failures again = %v, %v, want none", got, err)

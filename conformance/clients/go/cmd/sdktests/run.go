@@ -153,8 +153,12 @@ func (r *runner) report() error {
 	if len(r.stale) > 0 {
 		errs = append(errs, fmt.Errorf("left out by plan.json, but they pass: %s", strings.Join(r.stale, ", ")))
 	}
-	if r.passed == 0 && len(errs) == 0 {
+	switch {
+	case len(errs) > 0:
+	case r.passed == 0:
 		errs = append(errs, errors.New("nothing ran"))
+	case r.log.requests == 0: // then nobody would have seen a 5xx either
+		errs = append(errs, errors.New("the endpoint's log tells no status"))
 	}
 	return errors.Join(errs...)
 }

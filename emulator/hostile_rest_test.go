@@ -199,6 +199,37 @@ func TestHostile_SQL_fails_with_a_code_and_without_effect(t *testing.T) {
 	}
 }
 
+// badQueries reach for what is not there, for files of the machine, for DuckDB itself, and for more than a type holds.
+var badQueries = []string{
+	"select", "select *", "select from golden", "select * from", "select * from none", "select none from golden", "select id from golden where", "select id from golden group by",
+	"select (select id", "select * from golden where id = 'x", "select * from q.golden", "select * from a.b.c.d", "select sum(name, id) from golden", "select nosuchfunction(1)",
+	"select id from golden union select 1, 2", "with x as (select 1) select * from y", "select * from golden join ints", "select id, count(*) from golden",
+	"insert into none values (1)", "insert into golden values (1)", "insert into golden values (1, 'a', 2, true, 5)", "insert into golden select * from ints", "insert into golden (none) values (1)",
+	"insert into golden values ('x', 'a', 1, true)", "insert into tiny values (1000, 'a', 1, null)", "insert into tiny values (1, 'a', 1000, null)", "insert into ints values (null)",
+	"insert into parts values (1)", "insert into parts partition (pt='a') values (1)", "insert into parts partition (pt='a', hh='x') values (1)", "insert into golden partition (pt='a') values (1, 'a', 2, true)",
+	"insert overwrite table golden", "insert overwrite table golden select", "insert overwrite table golden select 'x', 'a', 1, true",
+	"select * from read_csv('/etc/passwd')", "select * from '/etc/passwd'", "select * from read_text('/etc/passwd')", "select * from read_blob('/etc/passwd')", "select * from glob('/*')",
+	"copy golden to '/tmp/x'", "copy golden from '/etc/passwd'", "attach '/tmp/x.db'", "install httpfs", "load httpfs", "pragma database_list", "set memory_limit='1TB'; select nosuchfunction(1)",
+	"create table t as select * from read_csv('/etc/passwd')", "export database '/tmp/x'", "checkpoint", "vacuum", "call pragma_version()", "select * from duckdb_tables()", "select * from information_schema.tables",
+	"select getenv('HOME')", "select * from sqlite_master",
+	"update golden set id = 1", "delete from golden", "merge into golden using ints on true when matched then delete",
+	"select id from golden; select id from none", "drop table golden; select", "select '\\", "select `", "select /*", "select cast(1 as cake)",
+}
+
+func TestHostile_queries_fail_with_a_code_and_without_effect(t *testing.T) {
+	e := newEstate(t)
+	before := e.fingerprint()
+	for _, text := range badQueries {
+		answer := e.want(http.StatusOK, "POST", "/api/projects/p/instances?tryWait", submitEscaped(text))
+		if !strings.Contains(answer, "<Status>Failed</Status>") || !strings.Contains(answer, "ODPS-") || strings.Contains(answer, "ODPS-0010000") {
+			t.Errorf("query %q = %s, want a failed task with a code", text, answer)
+		}
+		if after := e.fingerprint(); after != before {
+			t.Fatalf("query %q has changed something: %s", text, difference(before, after))
+		}
+	}
+}
+
 // TestHostile_metadata_bodies_cut_at_any_byte sends every beginning of a good body, as if it were all of it and in a
 // connection that breaks there.
 func TestHostile_metadata_bodies_cut_at_any_byte(t *testing.T) {

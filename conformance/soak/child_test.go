@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -69,9 +70,11 @@ func serve(faults string) error {
 	go func() { done <- heap.Serve(l) }()
 	fmt.Printf("ready http://%s http://%s\n", s.Addr(), l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	_ = heap.Close()
-	<-done
-	return s.Close()
+	err = errors.Join(heap.Close(), s.Close())
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
 }
 
 // child is the endpoint as a process.

@@ -25,6 +25,12 @@ func newSDK(endpoint string, tally *tally) *sdk {
 	return &sdk{tunnel.NewTunnel(c, endpoint), tally}
 }
 
+// never is the fate of what failed before anything could have an effect.
+func (c *sdk) never() (stands bool, err error) {
+	c.tally.add("sdk failures")
+	return false, nil
+}
+
 func record(r row) data.Record {
 	return data.Record{data.BigInt(r.unit), data.BigInt(r.seq), data.String(r.text)}
 }
@@ -37,13 +43,11 @@ func (c *sdk) upload(partition string, u unit, overwrite bool) (stands bool, err
 	}
 	up, err := c.tunnel.CreateUploadSession(project, table, options...)
 	if err != nil {
-		c.tally.add("sdk failures")
-		return false, nil
+		return c.never()
 	}
 	w, err := up.OpenRecordWriter(3)
 	if err != nil {
-		c.tally.add("sdk failures")
-		return false, nil
+		return c.never()
 	}
 	for _, r := range u.all() {
 		if err = w.Write(record(r)); err != nil {
@@ -51,8 +55,7 @@ func (c *sdk) upload(partition string, u unit, overwrite bool) (stands bool, err
 		}
 	}
 	if closed := w.Close(); err != nil || closed != nil {
-		c.tally.add("sdk failures")
-		return false, nil
+		return c.never()
 	}
 	if err := up.Commit([]int{3}); err != nil {
 		c.tally.add("sdk failures")
@@ -65,8 +68,7 @@ func (c *sdk) upload(partition string, u unit, overwrite bool) (stands bool, err
 func (c *sdk) stream(partition string, u unit) (stands bool, err error) {
 	s, err := c.tunnel.CreateStreamUploadSession(project, table, tunnel.SessionCfg.WithPartitionKey(partition), tunnel.SessionCfg.WithSlotNum(3))
 	if err != nil {
-		c.tally.add("sdk failures")
-		return false, nil
+		return c.never()
 	}
 	w := s.OpenRecordPackWriter()
 	for _, r := range u.all() {

@@ -219,7 +219,7 @@ func TestStreamLatestVersionHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != 412 || resp.Header.Get("odps-tunnel-latest-schema-version") != "3" {
+	if resp.StatusCode != http.StatusPreconditionFailed || resp.Header.Get("odps-tunnel-latest-schema-version") != "3" {
 		t.Errorf("%s, latest version %q, want 412 and 3", resp.Status, resp.Header.Get("odps-tunnel-latest-schema-version"))
 	}
 }
@@ -330,7 +330,7 @@ func TestStreamPacksAreAtomic(t *testing.T) {
 				}
 				_, _ = io.Copy(io.Discard, resp.Body)
 				resp.Body.Close()
-				if resp.StatusCode != 200 || resp.Header.Get("odps-tunnel-slot-num") != "8" {
+				if resp.StatusCode != http.StatusOK || resp.Header.Get("odps-tunnel-slot-num") != "8" {
 					t.Errorf("%s, %s slots", resp.Status, resp.Header.Get("odps-tunnel-slot-num"))
 				}
 			}

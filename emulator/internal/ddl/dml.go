@@ -1,6 +1,9 @@
 package ddl
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // MultiInsert is FROM … INSERT … INSERT …: all take effect at once.
 type MultiInsert struct{ Inserts []*Insert }
@@ -85,12 +88,7 @@ func (p *parser) until(what string, comma bool, words ...string) (Text, error) {
 }
 
 func (p *parser) isAny(words []string) bool {
-	for _, w := range words {
-		if p.tok.Is(w) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(words, p.tok.Is)
 }
 
 func (p *parser) piece(what string, start, end int) (Text, error) {

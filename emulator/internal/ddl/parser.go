@@ -3,6 +3,7 @@ package ddl
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxNesting bounds how deep types and parentheses may nest, so that no text can exhaust
@@ -17,6 +18,9 @@ const maxStatements = 1000
 func Parse(source string) (*Script, error) {
 	p := &parser{lex: Lexer{Source: source}}
 	script := &Script{Source: source}
+	if !utf8.ValidString(source) {
+		return nil, p.failAt(CodeParse, Token{Start: invalidByte(source)}, "the text is not UTF-8")
+	}
 	if err := p.advance(); err != nil {
 		return nil, err
 	}
@@ -48,6 +52,16 @@ func Parse(source string) (*Script, error) {
 		script.Statement = &Block{Statements: statements}
 	}
 	return script, nil
+}
+
+// invalidByte is the offset of the first byte that is no UTF-8.
+func invalidByte(s string) int {
+	for i, r := range s {
+		if _, size := utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && size == 1 {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // next reads one statement or setting.

@@ -56,7 +56,7 @@ func (j *job) key(name []string) store.Key {
 		}
 		return store.NewKey(name[0], "", name[1])
 	default:
-		return store.NewKey(name[0], name[1], name[2])
+		return store.NewKey(name[0], name[1], name[2]) //nolint:gosec // no parser gives a name of no parts, or of more than three
 	}
 }
 

@@ -76,14 +76,8 @@ func mergeKept(t store.Table, s *ddl.Merge) (string, error) {
 	}
 	for _, c := range t.Columns {
 		old := quoted(s.Alias, c.Name)
-		value := "case (" + act + ")"
-		for i := range s.Clauses {
-			if v, ok := sets[i][c.Name]; ok {
-				value += fmt.Sprintf(" when %d then cast((%s) as %s)", i, v, c.Type)
-			}
-		}
-		if strings.Contains(value, " then cast(") {
-			old = value + " else " + old + " end"
+		if choice := mergeChoice(s, sets, c); choice != "" {
+			old = "case (" + act + ")" + choice + " else " + old + " end"
 		}
 		list, names = append(list, old+" as "+quoted(c.Name)), append(names, quoted(c.Name))
 	}
@@ -97,6 +91,17 @@ func mergeKept(t store.Table, s *ddl.Merge) (string, error) {
 		quoted(mergeRow), quoted(s.Table.Parts...), quoted(s.Alias), quoted(mergeHit), s.Source.SQL, quoted(s.SourceAlias), s.On.SQL)
 	return fmt.Sprintf("select %s from (%s) as %s where case when %s > 1 then error('MERGE: a row of the target matches several rows of the source')%s else %s = 1 end",
 		strings.Join(names, ", "), inner, quoted("merge rows"), quoted(mergeCount), strings.Join(deletes, ""), quoted(mergeRank)), nil
+}
+
+// mergeChoice are the branches that give a column the values of the clauses.
+func mergeChoice(s *ddl.Merge, values map[int]map[string]string, c store.Column) string {
+	var out strings.Builder
+	for i := range s.Clauses {
+		if v, ok := values[i][c.Name]; ok {
+			fmt.Fprintf(&out, " when %d then cast((%s) as %s)", i, v, c.Type)
+		}
+	}
+	return out.String()
 }
 
 // mergeAdded is the query for the rows that come from the source; empty if no clause adds
@@ -120,16 +125,11 @@ func mergeAdded(t store.Table, s *ddl.Merge) (string, error) {
 	var list []string
 	for _, columns := range [][]store.Column{t.Columns, t.PartitionColumns} {
 		for _, c := range columns {
-			value := "case (" + act + ")"
-			for i := range s.Clauses {
-				if v, ok := values[i][c.Name]; ok {
-					value += fmt.Sprintf(" when %d then cast((%s) as %s)", i, v, c.Type)
-				}
+			choice := mergeChoice(s, values, c)
+			if choice == "" {
+				choice = fmt.Sprintf(" when 0 then cast(null as %s)", c.Type)
 			}
-			if !strings.Contains(value, " then cast(") {
-				value += fmt.Sprintf(" when 0 then cast(null as %s)", c.Type)
-			}
-			list = append(list, value+" end")
+			list = append(list, "case ("+act+")"+choice+" end")
 		}
 	}
 	return fmt.Sprintf("select %s from %s as %s where (%s) >= 0 and not exists (select 1 from %s as %s where %s)",

@@ -19,9 +19,9 @@ func assign(name, column, from string, t types.Type) string {
 	case t.Kind == types.Char || t.Kind == types.Varchar:
 		return cutText(column, from, t.Length)
 	case t.Kind == types.String:
-		return macroPrefix + "cast_string(" + column + ")"
+		return macroPrefix + "_cast_string(" + column + ")"
 	case castMacros[t.Kind] != "" && t.Kind != types.Boolean && from != to && from != "BOOLEAN":
-		try = macroPrefix + "try_" + castMacros[t.Kind] + "(" + column + ")"
+		try = macroPrefix + "_try" + castMacros[t.Kind] + "(" + column + ")"
 	case t.Kind == types.Decimal && (from == "DOUBLE" || from == "FLOAT"): // a DOUBLE has the digits that it shows
 		try = "TRY_CAST(CAST(" + column + " AS VARCHAR) AS " + to + ")"
 	case from == to || t.Nested() || t.Has(types.Binary, types.JSON, types.IntervalDayTime, types.IntervalYearMonth), strings.HasPrefix(from, "TIMESTAMP"), strings.HasPrefix(to, "TIMESTAMP"):
@@ -35,7 +35,7 @@ func assign(name, column, from string, t types.Type) string {
 
 func cutText(column, from string, length int) string {
 	if from != "VARCHAR" {
-		column = macroPrefix + "cast_string(" + column + ")"
+		column = macroPrefix + "_cast_string(" + column + ")"
 	}
 	return "left(" + column + ", " + strconv.Itoa(length) + ")"
 }

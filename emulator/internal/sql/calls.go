@@ -51,7 +51,7 @@ func (t *translator) call(i int) (end int, done bool, err error) {
 		return end, done, err
 	}
 	f := dialect[name]
-	if f == nil || t.spokenCall(args) || name == "filter" && t.at(i+2).Is("WHERE") {
+	if f == nil || name[0] == '_' || t.spokenCall(args) || name == "filter" && t.at(i+2).Is("WHERE") {
 		return i, false, nil
 	}
 	distinct := len(args) > 0 && args[0].from < args[0].to && t.tokens[args[0].from].Is("DISTINCT")
@@ -298,7 +298,7 @@ func (t *translator) cast(i int, name string, args []argument) (bool, error) {
 	if !known {
 		before, after := "", ""
 		if parsed.Kind == types.Decimal { // a DOUBLE has the digits that it shows
-			before, after = macroPrefix+"decimal_text(", ")"
+			before, after = macroPrefix+"_decimal_text(", ")"
 		}
 		t.write(i, strings.ToUpper(name)+"("+before)
 		if err := t.span(first, as); err != nil {
@@ -308,7 +308,7 @@ func (t *translator) cast(i int, name string, args []argument) (bool, error) {
 		return true, nil
 	}
 	if name == "try_cast" {
-		macro = "try_" + macro
+		macro = "_try" + macro
 	}
 	return true, t.nested(i, dialect[macro].copies, func() error {
 		t.write(i, macroPrefix+macro+"(")
@@ -327,6 +327,6 @@ func (t *translator) cast(i int, name string, args []argument) (bool, error) {
 
 // castMacros are the functions that cast to a type.
 var castMacros = map[types.Kind]string{
-	types.TinyInt: "cast_tinyint", types.SmallInt: "cast_smallint", types.Int: "cast_int", types.BigInt: "cast_bigint",
-	types.String: "cast_string", types.Char: "cast_char", types.Varchar: "cast_char", types.Boolean: "cast_boolean",
+	types.TinyInt: "_cast_tinyint", types.SmallInt: "_cast_smallint", types.Int: "_cast_int", types.BigInt: "_cast_bigint",
+	types.String: "_cast_string", types.Char: "_cast_char", types.Varchar: "_cast_char", types.Boolean: "_cast_boolean",
 }

@@ -23,8 +23,7 @@ func (t *translator) clause(i, to int) (end int, done bool, err error) {
 		t.write(i, "//")
 		return i + 1, true, nil
 	case (tok.Is("DISTRIBUTE") || tok.Is("CLUSTER") || tok.Is("SORT")) && next.Is("BY"):
-		end, err = t.sortBy(i, to)
-		return end, true, err
+		return t.sortBy(i, to), true, nil
 	case tok.Is("LEFT") && (next.Is("SEMI") || next.Is("ANTI")):
 		return i + 1, true, nil
 	case tok.Is("MINUS") && (next.Is("SELECT") || next.Is("(") || next.Is("ALL") || next.Is("DISTINCT")) && t.operand(i-1):
@@ -88,24 +87,24 @@ var clauseEnds = map[string]bool{
 
 // sortBy writes SORT BY and CLUSTER BY as ORDER BY. DISTRIBUTE BY has no effect on rows; in
 // a window it is PARTITION BY.
-func (t *translator) sortBy(i, to int) (int, error) {
+func (t *translator) sortBy(i, to int) int {
 	window := t.at(i-1).Is("(") && t.at(i-2).Is("OVER")
 	switch {
 	case t.tokens[i].Is("SORT"), t.tokens[i].Is("CLUSTER") && !window:
 		t.write(i, "ORDER")
-		return i + 1, nil
+		return i + 1
 	case window:
 		t.write(i, "PARTITION")
-		return i + 1, nil
+		return i + 1
 	}
 	end := i + 2
-	for end < to && !t.tokens[end].Is(")") && !(t.tokens[end].Kind == ddl.Ident && clauseEnds[strings.ToUpper(t.tokens[end].Text)]) {
+	for end < to && !t.tokens[end].Is(")") && (t.tokens[end].Kind != ddl.Ident || !clauseEnds[strings.ToUpper(t.tokens[end].Text)]) {
 		if t.closes[end] > 0 {
 			end = t.closes[end]
 		}
 		end++
 	}
-	return end, nil
+	return end
 }
 
 // valuesTable puts FROM VALUES (…), (…) t(a, b) into the parentheses that DuckDB wants.

@@ -339,16 +339,15 @@ func casts(query string, found []described, target *Target) (string, error) {
 			Message: fmt.Sprintf("Semantic analysis exception - the query gives %d columns where the table takes %d", len(found), n),
 		}
 	}
-	names, exprs := make([]string, n), make([]string, n)
+	var names, exprs []string
 	for i, t := range target.Types {
-		names[i] = "c" + strconv.Itoa(i)
-		exprs[i] = assign(target.name(i), names[i], found[i].duck, t)
+		names = append(names, "c"+strconv.Itoa(i))
+		exprs = append(exprs, assign(target.name(i), names[i], found[i].duck, t))
 	}
-	for i, d := range target.Derived {
+	for _, d := range target.Derived {
 		exprs = append(exprs, d.expression(names[d.From]))
-		names = append(names, "d"+strconv.Itoa(i))
 	}
-	out := "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names[:n], ", ") + ")"
+	out := "SELECT " + strings.Join(exprs, ", ") + " FROM (" + query + "\n) AS q(" + strings.Join(names, ", ") + ")"
 	if target.GroupBy > 0 {
 		out += " ORDER BY " + strings.Join(exprs[len(exprs)-target.GroupBy:], ", ")
 	}

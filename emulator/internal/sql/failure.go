@@ -21,15 +21,15 @@ var complaints = []complaint{
 	{regexp.MustCompile(`^Table "[^"]*" does not have a column named "([^"]+)"`), "column $1 cannot be resolved"},
 	{regexp.MustCompile(`^Ambiguous reference to column name "([^"]+)"`), "column $1 is ambiguous"},
 	{regexp.MustCompile(`^(?:Scalar|Aggregate|Table) Function with name "?([^" ]+)"? does not exist`), "function $1 cannot be resolved"},
-	{regexp.MustCompile(`^Macro "?(?:mc_)?([a-z_0-9]+)"?\(\) does not support the supplied arguments`), "function $1 does not take arguments of these types"},
-	{regexp.MustCompile(`^(?:Could not choose a best candidate function for the function call|No function matches the given name and argument types) ['"](?:mc_)?([^('"]+)(\([^'"]*\))`), "function $1$2 cannot be resolved: wrong number or types of arguments"},
+	{regexp.MustCompile(`^Macro "?(?:mc__?)?([a-z_0-9]+)"?\(\) does not support the supplied arguments`), "function $1 does not take arguments of these types"},
+	{regexp.MustCompile(`^(?:Could not choose a best candidate function for the function call|No function matches the given name and argument types) ['"](?:mc__?(?:go_)?)?([^('"]+)(\([^'"]*\))`), "function $1$2 cannot be resolved: wrong number or types of arguments"},
 	{regexp.MustCompile(`^column "?([^" ]+)"? must appear in the GROUP BY clause`), "column $1 must appear in GROUP BY or within an aggregate function"},
 	{regexp.MustCompile(`^syntax error at or near "{1,2}([^"]+)"`), "'$1' was not expected here"},
 }
 
 // names that only the engine knows, and types as DuckDB calls them.
 var (
-	ownNames  = regexp.MustCompile(`\bmc_(?:go_)?|"?sluice (?:table|view) \d+"?\.?`)
+	ownNames  = regexp.MustCompile(`\bmc__?(?:go_)?|"?sluice (?:table|view) \d+"?\.?`)
 	typeNames = strings.NewReplacer(
 		"STRING_LITERAL", "STRING", "INTEGER_LITERAL", "INT", "VARCHAR", "STRING", "TIMESTAMP_MS", "DATETIME", "TIMESTAMP_NS", "TIMESTAMP",
 		"INTEGER", "INT", "INT32", "INT", "INT64", "BIGINT", "INT16", "SMALLINT", "INT8", "TINYINT", "HUGEINT", "BIGINT", "BLOB", "BINARY",

@@ -40,6 +40,8 @@ const anyNumber = -1
 //	name/2 => template                the rewriting of a call with two arguments
 //	name => template                  the rewriting of a call with any number of arguments
 //
+// A name that begins with _ is the tables' own: queries cannot call it.
+//
 // Formats of dates are constants in DuckDB, which macros cannot have: hence templates.
 var dialect = readFunctions(dateFunctions, stringFunctions, mathFunctions, aggregateFunctions, collectionFunctions, otherFunctions)
 
@@ -149,5 +151,5 @@ var refused = map[string]string{
 	"mask_hash": "", "is_encoding": "", "stack": ": use UNION ALL", "multimap_agg": "", "multimap_from_entries": "", "map_zip_with": "",
 	"ngrams": "", "encode_entities": "", "compress": "", "decompress": "", "sym_encrypt": "", "sym_decrypt": "", "tokenize": "", "min_hash_list": "",
 	"partition_exists": "", "max_pt": ": name the partition", "get_userid": "", "get_idcard_age": "", "get_idcard_birthday": "", "get_idcard_sex": "",
-	"json_explode": "", "parse_url_tuple": ": call parse_url", "inline": "", "st_point": "", "transform_keys": "", "transform_values": "", "sessiontimezone": "",
+	"json_explode": "", "keyvalue_tuple": ": call keyvalue", "parse_url_tuple": ": call parse_url", "inline": "", "st_point": "", "transform_keys": "", "transform_values": "", "sessiontimezone": "",
 }

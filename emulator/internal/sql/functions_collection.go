@@ -6,11 +6,11 @@ array => list_value($*)
 map => map($m)
 struct => {$c}
 named_struct => {$s}
-element(x, i VARCHAR) = x[i]
-element(x, i) = CASE WHEN typeof(x) LIKE 'MAP(%' THEN x[i] WHEN i < 0 THEN NULL ELSE x[i + 1] END
+_element(x, i VARCHAR) = x[i]
+_element(x, i) = CASE WHEN typeof(x) LIKE 'MAP(%' THEN x[i] WHEN i < 0 THEN NULL ELSE x[i + 1] END
 size/1 => @go_size($1)
 cardinality/1 => @go_size($1)
-index/2 => @element($1, $2)
+index/2 => @_element($1, $2)
 array_distinct(a) = list_filter(a, (x, i) -> coalesce(list_position(a, x), i) = i)
 array_union(a, b) = @array_distinct(a || b)
 array_intersect(a, b) = @array_distinct(list_filter(a, x -> list_contains(b, x)))

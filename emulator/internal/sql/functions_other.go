@@ -12,20 +12,20 @@ ordinal => list_sort([$r], 'ASC', 'NULLS FIRST')[$1]
 isnull(x) = x IS NULL
 isnotnull(x) = x IS NOT NULL
 assert_true(x) = CASE WHEN x THEN NULL ELSE error('ASSERT_TRUE(): assertion failed') END
-isint(t) = t IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'BOOLEAN')
-cast_bigint(x) = CASE WHEN @isint(typeof(x)) THEN CAST(x AS BIGINT) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(trunc(CAST(x AS DOUBLE)) AS BIGINT) WHEN regexp_matches(CAST(x AS VARCHAR), '[eE]') THEN CAST(trunc(CAST(CAST(x AS VARCHAR) AS DOUBLE)) AS BIGINT) ELSE CAST(regexp_replace(CAST(x AS VARCHAR), '\.\d*\s*$', '') AS BIGINT) END
-try_cast_bigint(x) = CASE WHEN @isint(typeof(x)) THEN TRY_CAST(x AS BIGINT) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT) WHEN regexp_matches(CAST(x AS VARCHAR), '[eE]') THEN TRY_CAST(trunc(TRY_CAST(CAST(x AS VARCHAR) AS DOUBLE)) AS BIGINT) ELSE TRY_CAST(regexp_replace(CAST(x AS VARCHAR), '\.\d*\s*$', '') AS BIGINT) END
-cast_int(x) = CAST(@cast_bigint(x) AS INTEGER)
-cast_smallint(x) = CAST(@cast_bigint(x) AS SMALLINT)
-cast_tinyint(x) = CAST(@cast_bigint(x) AS TINYINT)
-try_cast_int(x) = TRY_CAST(@try_cast_bigint(x) AS INTEGER)
-try_cast_smallint(x) = TRY_CAST(@try_cast_bigint(x) AS SMALLINT)
-try_cast_tinyint(x) = TRY_CAST(@try_cast_bigint(x) AS TINYINT)
-cast_boolean(x) = CASE WHEN typeof(x) <> 'VARCHAR' THEN TRY_CAST(x AS BOOLEAN) WHEN lower(CAST(x AS VARCHAR)) = 'true' THEN true WHEN lower(CAST(x AS VARCHAR)) = 'false' THEN false WHEN x IS NULL THEN NULL ELSE CAST(x AS VARCHAR) <> '' END
-try_cast_boolean(x) = @cast_boolean(x)
-decimal_text(x) = CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(CAST(x AS VARCHAR) AS BOOLEAN)::INTEGER AS VARCHAR) ELSE CAST(x AS VARCHAR) END
-cast_string(x) = CASE WHEN typeof(x) = 'BLOB' THEN decode(@bytes(x)) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @go_number_text(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'DECIMAL%' THEN regexp_replace(CAST(x AS VARCHAR), '\.?0+$', CASE WHEN contains(CAST(x AS VARCHAR), '.') THEN '' ELSE '\0' END) ELSE CAST(x AS VARCHAR) END
-try_cast_string(x) = @cast_string(x)
-cast_char(x, n) = left(@cast_string(x), n)
-try_cast_char(x, n) = left(@cast_string(x), n)
+_isint(t) = t IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', 'BOOLEAN')
+_cast_bigint(x) = CASE WHEN @_isint(typeof(x)) THEN CAST(x AS BIGINT) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN CAST(trunc(CAST(x AS DOUBLE)) AS BIGINT) WHEN regexp_matches(CAST(x AS VARCHAR), '[eE]') THEN CAST(trunc(CAST(CAST(x AS VARCHAR) AS DOUBLE)) AS BIGINT) ELSE CAST(regexp_replace(CAST(x AS VARCHAR), '\.\d*\s*$', '') AS BIGINT) END
+_try_cast_bigint(x) = CASE WHEN @_isint(typeof(x)) THEN TRY_CAST(x AS BIGINT) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN TRY_CAST(trunc(TRY_CAST(x AS DOUBLE)) AS BIGINT) WHEN regexp_matches(CAST(x AS VARCHAR), '[eE]') THEN TRY_CAST(trunc(TRY_CAST(CAST(x AS VARCHAR) AS DOUBLE)) AS BIGINT) ELSE TRY_CAST(regexp_replace(CAST(x AS VARCHAR), '\.\d*\s*$', '') AS BIGINT) END
+_cast_int(x) = CAST(@_cast_bigint(x) AS INTEGER)
+_cast_smallint(x) = CAST(@_cast_bigint(x) AS SMALLINT)
+_cast_tinyint(x) = CAST(@_cast_bigint(x) AS TINYINT)
+_try_cast_int(x) = TRY_CAST(@_try_cast_bigint(x) AS INTEGER)
+_try_cast_smallint(x) = TRY_CAST(@_try_cast_bigint(x) AS SMALLINT)
+_try_cast_tinyint(x) = TRY_CAST(@_try_cast_bigint(x) AS TINYINT)
+_cast_boolean(x) = CASE WHEN typeof(x) <> 'VARCHAR' THEN TRY_CAST(x AS BOOLEAN) WHEN lower(CAST(x AS VARCHAR)) = 'true' THEN true WHEN lower(CAST(x AS VARCHAR)) = 'false' THEN false WHEN x IS NULL THEN NULL ELSE CAST(x AS VARCHAR) <> '' END
+_try_cast_boolean(x) = @_cast_boolean(x)
+_decimal_text(x) = CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(CAST(x AS VARCHAR) AS BOOLEAN)::INTEGER AS VARCHAR) ELSE CAST(x AS VARCHAR) END
+_cast_string(x) = CASE WHEN typeof(x) = 'BLOB' THEN decode(@_bytes(x)) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @go_number_text(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'DECIMAL%' THEN regexp_replace(CAST(x AS VARCHAR), '\.?0+$', CASE WHEN contains(CAST(x AS VARCHAR), '.') THEN '' ELSE '\0' END) ELSE CAST(x AS VARCHAR) END
+_try_cast_string(x) = @_cast_string(x)
+_cast_char(x, n) = left(@_cast_string(x), n)
+_try_cast_char(x, n) = left(@_cast_string(x), n)
 `

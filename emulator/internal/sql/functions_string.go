@@ -10,9 +10,9 @@ concat_ws(s, a, b, c) = concat_ws(s, a, b, c)
 concat_ws(s, a, b, c, d) = concat_ws(s, a, b, c, d)
 concat_ws(s, a, b, c, d, e) = concat_ws(s, a, b, c, d, e)
 concat_ws(s, a, b, c, d, e, f) = concat_ws(s, a, b, c, d, e, f)
-bytes(x) = CAST(CAST(x AS VARCHAR) AS BLOB)
-length(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@bytes(x)) ELSE length(CAST(x AS VARCHAR)) END
-lengthb(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@bytes(x)) ELSE strlen(CAST(x AS VARCHAR)) END
+_bytes(x) = CAST(CAST(x AS VARCHAR) AS BLOB)
+length(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE length(CAST(x AS VARCHAR)) END
+lengthb(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE strlen(CAST(x AS VARCHAR)) END
 char_matchcount(a, b) = len(list_filter(string_split(a, ''), c -> contains(b, c)))
 instr(s, t) = instr(s, t)
 instr(s, t, n) = @go_instr(s, t, CAST(n AS BIGINT), CAST(1 AS BIGINT))
@@ -27,8 +27,8 @@ substring_index(s, d, n) = CASE WHEN n = 0 OR d = '' THEN '' WHEN n > 0 THEN arr
 split_part(s, d, a) = split_part(s, d, a)
 split_part(s, d, a, b) = CASE WHEN b < a THEN '' ELSE array_to_string(string_split(s, d)[a:b], d) END
 split(s, p) = CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END
-split(s, p, cut) = @trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, cut)
-trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_filter(range(1, len(l) + 1), i -> l[i] <> '')), 0)] ELSE l END
+split(s, p, cut) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, cut)
+_trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_filter(range(1, len(l) + 1), i -> l[i] <> '')), 0)] ELSE l END
 tolower(s) = lower(s)
 toupper(s) = upper(s)
 to_lower(s) = lower(s)
@@ -50,16 +50,15 @@ parse_url(u, p) = @go_parse_url(u, p, '')
 parse_url(u, p, k) = @go_parse_url(u, p, k)
 keyvalue(s, k) = @go_keyvalue(s, ';', ':', k)
 keyvalue(s, a, b, k) = @go_keyvalue(s, a, b, k)
-keyvalue_tuple => [$*]
 find_in_set(x, s) = CAST(CASE WHEN x IS NULL OR s IS NULL THEN NULL WHEN contains(x, ',') THEN 0 ELSE coalesce(list_position(string_split(s, ','), x), 0) END AS BIGINT)
 find_in_set(x, s, d) = CAST(CASE WHEN x IS NULL OR s IS NULL THEN NULL ELSE coalesce(list_position(string_split(s, d), x), 0) END AS BIGINT)
 soundex(s) = @go_soundex(s)
-md5(x) = CASE WHEN typeof(x) = 'BLOB' THEN md5(@bytes(x)) ELSE md5(CAST(x AS VARCHAR)) END
+md5(x) = CASE WHEN typeof(x) = 'BLOB' THEN md5(@_bytes(x)) ELSE md5(CAST(x AS VARCHAR)) END
 sha(x) = sha1(CAST(x AS VARCHAR))
 sha1(x) = sha1(CAST(x AS VARCHAR))
 sha2(x, n) = @go_sha2(CAST(x AS VARCHAR), CAST(n AS BIGINT))
 crc32(x) = @go_crc32(CAST(x AS VARCHAR))
-base64(x) = to_base64(CASE WHEN typeof(x) = 'BLOB' THEN @bytes(x) ELSE encode(CAST(x AS VARCHAR)) END)
+base64(x) = to_base64(CASE WHEN typeof(x) = 'BLOB' THEN @_bytes(x) ELSE encode(CAST(x AS VARCHAR)) END)
 unbase64(s) = from_base64(s)
 ascii(s) = CAST(CASE WHEN s = '' THEN 0 ELSE @go_first_byte(s) END AS BIGINT)
 chr(n) = CASE WHEN n BETWEEN 0 AND 255 THEN chr(CAST(n AS INTEGER)) ELSE NULL END

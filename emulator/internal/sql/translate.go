@@ -171,13 +171,13 @@ func (t *translator) plain(i, to int) (int, error) {
 	case ddl.Ident:
 		return t.word(i, to)
 	default:
-		return t.punct(i, to)
+		return t.punct(i)
 	}
 	return i + 1, nil
 }
 
 // punct translates an operator.
-func (t *translator) punct(i, to int) (int, error) {
+func (t *translator) punct(i int) (int, error) {
 	tok := t.tokens[i]
 	switch {
 	case tok.Is("<") && t.at(i+1).Is("=") && t.at(i+2).Is(">") && t.at(i+2).End == tok.Start+3:
@@ -229,7 +229,7 @@ func (t *translator) word(i, to int) (int, error) {
 			return i + 1, nil
 		}
 	}
-	if t.isAlias(i) || freeWords[strings.ToUpper(tok.Text)] && !(tok.Is("AT") && next.Is("TIME")) {
+	if t.isAlias(i) || freeWords[strings.ToUpper(tok.Text)] && (!tok.Is("AT") || !next.Is("TIME")) {
 		t.write(i, quoteName(tok.Text))
 		return i + 1, nil
 	}
@@ -257,7 +257,7 @@ var (
 
 func words(list string) map[string]bool {
 	out := map[string]bool{}
-	for _, w := range strings.Fields(list) {
+	for w := range strings.FieldsSeq(list) {
 		out[w] = true
 	}
 	return out
@@ -324,7 +324,7 @@ func (t *translator) element(i, end, to int) (int, error) {
 		brackets++
 		last = t.closes[last] + 1
 	}
-	t.write(i, strings.Repeat(macroPrefix+"element(", brackets))
+	t.write(i, strings.Repeat(macroPrefix+"_element(", brackets))
 	for at := i; at < end; {
 		if at > i {
 			t.blank(at)

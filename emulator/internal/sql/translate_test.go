@@ -14,9 +14,9 @@ func TestTranslate(t *testing.T) {
 		"datetime":          {"select datetime '2024-01-01', cast(a as datetime), datetime from t", "select TIMESTAMP_MS '2024-01-01', CAST(a AS TIMESTAMP_MS), datetime from t"},
 		"map":               {"select map('a', 1), cast(x as map<string,bigint>)", "select map(['a'], [1]), CAST(x AS MAP(VARCHAR, BIGINT))"},
 		"nested types":      {"cast(a as array<struct<`x`:int,y:decimal>>) < 3", "CAST(a AS STRUCT(\"x\" INTEGER, \"y\" DECIMAL(38,18))[]) < 3"},
-		"casts":             {"cast(a as decimal), cast(b as timestamp), c as timestamp", "CAST(mc_decimal_text(a) AS DECIMAL(38,18)), CAST(b AS TIMESTAMP_NS), c as timestamp"},
+		"casts":             {"cast(a as decimal), cast(b as timestamp), c as timestamp", "CAST(mc__decimal_text(a) AS DECIMAL(38,18)), CAST(b AS TIMESTAMP_NS), c as timestamp"},
 		"timestamps":        {"timestamp '2024-01-01 00:00:00.123456', timestamp '2024-01-01 00:00:00.1234567'", "timestamp '2024-01-01 00:00:00.123456', TIMESTAMP_NS '2024-01-01 00:00:00.1234567'"},
-		"array":             {"select array(1, 2), array[1]", "select list_value(1, 2), mc_element(array, 1)"},
+		"array":             {"select array(1, 2), array[1]", "select list_value(1, 2), mc__element(array, 1)"},
 		"comments go":       {"select /*+ mapjoin(a) */ 1 -- x\n", "select 1"},
 	}
 	for name, tt := range tests {

@@ -93,13 +93,13 @@ func keep(f *Function) unsafe.Pointer {
 
 //export sluiceScalarFree
 func sluiceScalarFree(p unsafe.Pointer) {
-	(*(*cgo.Handle)(p)).Delete()
+	(*cgo.Handle)(p).Delete()
 	C.free(p)
 }
 
 //export sluiceScalarCall
 func sluiceScalarCall(info, in, out unsafe.Pointer) {
-	f := (*(*cgo.Handle)(mapping.ScalarFunctionGetExtraInfo(mapping.FunctionInfo{Ptr: info}))).Value().(*Function)
+	f := (*cgo.Handle)(mapping.ScalarFunctionGetExtraInfo(mapping.FunctionInfo{Ptr: info})).Value().(*Function)
 	if err := f.chunk(mapping.DataChunk{Ptr: in}, mapping.Vector{Ptr: out}); err != nil {
 		mapping.ScalarFunctionSetError(mapping.FunctionInfo{Ptr: info}, err.Error())
 	}

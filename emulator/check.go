@@ -11,11 +11,11 @@ import (
 // checkLockTimeout is how long Check waits for an endpoint that is just ending.
 const checkLockTimeout = time.Second
 
-// Report is what Check saw of a data folder, Finding one line of it.
-type (
-	Report  = store.Report
-	Finding = store.Finding
-)
+// Report is what Check saw of a data folder.
+type Report = store.Report
+
+// Finding is one line of a report.
+type Finding = store.Finding
 
 // Errors of Check, for errors.Is: the folder is open in an endpoint, or is none.
 var (

@@ -77,7 +77,7 @@ func (e *killedEndpoint) start() {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.cmd = exec.Command(program, "emulator", "--anonymous", "--listen", e.addr, "--data", e.data)
+	e.cmd = exec.Command(program, "emulator", "--anonymous", "--quiet", "--listen", e.addr, "--data", e.data)
 	e.cmd.Stderr = os.Stderr
 	out, err := e.cmd.StdoutPipe()
 	if err != nil {
@@ -200,7 +200,7 @@ func (r *killedResource) verify() error {
 	if err != nil {
 		return err
 	}
-	if !same(got, r.now) && !(r.inDoubt && same(got, r.next)) {
+	if !same(got, r.now) && (!r.inDoubt || !same(got, r.next)) {
 		return fmt.Errorf("after %d steps the resource is %s, want %s or %s", r.n, short(got), short(r.now), short(r.next))
 	}
 	if !r.inDoubt {

@@ -94,7 +94,7 @@ func Check(ctx context.Context, dir string, lockTimeout time.Duration) (*Report,
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	case err != nil:
-		c.damage(Finding{File: catalogueFile}, "cannot be opened: %s", err)
+		c.damagef(Finding{File: catalogueFile}, "cannot be opened: %s", err)
 		return c.report, nil
 	}
 	err = c.catalogue(db, dir)
@@ -120,13 +120,13 @@ type checker struct {
 	discards bool                  // rows were counted, not kept
 }
 
-func (c *checker) damage(f Finding, format string, args ...any) {
+func (c *checker) damagef(f Finding, format string, args ...any) {
 	f.Problem = fmt.Sprintf(format, args...)
 	c.report.Findings = append(c.report.Findings, f)
 	c.report.Damages++
 }
 
-func (c *checker) note(f Finding, format string, args ...any) {
+func (c *checker) notef(f Finding, format string, args ...any) {
 	f.Note, f.Problem = true, fmt.Sprintf(format, args...)
 	c.report.Findings = append(c.report.Findings, f)
 }
@@ -138,7 +138,7 @@ func (c *checker) catalogue(db *bolt.DB, dir string) error {
 	}
 	return db.View(func(tx *bolt.Tx) error {
 		for err := range tx.Check() {
-			c.damage(Finding{File: catalogueFile}, "%s", err)
+			c.damagef(Finding{File: catalogueFile}, "%s", err)
 		}
 		if !c.report.Sound() || !c.version(tx) {
 			return nil
@@ -160,23 +160,23 @@ func (c *checker) catalogue(db *bolt.DB, dir string) error {
 func (c *checker) version(tx *bolt.Tx) bool {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
-		c.damage(Finding{File: catalogueFile}, "has no format version")
+		c.damagef(Finding{File: catalogueFile}, "has no format version")
 		return false
 	}
 	c.report.Version = string(meta.Get([]byte("version")))
 	c.discards = meta.Get(keyDiscard) != nil
 	if c.discards {
-		c.note(Finding{}, "an endpoint that keeps no rows used this folder: counters are not compared with rows")
+		c.notef(Finding{}, "an endpoint that keeps no rows used this folder: counters are not compared with rows")
 	}
 	if _, old := upgrades[c.report.Version]; old {
-		c.note(Finding{File: catalogueFile}, "format version %q: the next start of an endpoint upgrades it to %q", c.report.Version, formatVersion)
+		c.notef(Finding{File: catalogueFile}, "format version %q: the next start of an endpoint upgrades it to %q", c.report.Version, formatVersion)
 	} else if c.report.Version != formatVersion {
-		c.damage(Finding{File: catalogueFile}, "format version %q, this program knows up to %q", c.report.Version, formatVersion)
+		c.damagef(Finding{File: catalogueFile}, "format version %q, this program knows up to %q", c.report.Version, formatVersion)
 		return false
 	}
 	for _, b := range buckets {
 		if tx.Bucket(b) == nil && c.report.Version == formatVersion {
-			c.damage(Finding{File: catalogueFile}, "bucket %s is missing", b)
+			c.damagef(Finding{File: catalogueFile}, "bucket %s is missing", b)
 			return false
 		}
 	}
@@ -190,16 +190,16 @@ func (c *checker) orphans(folder FS, name, suffix string, listed map[string]stri
 		return // what is listed was reported already
 	}
 	if err != nil {
-		c.damage(Finding{File: name}, "cannot be listed: %s", err)
+		c.damagef(Finding{File: name}, "cannot be listed: %s", err)
 		return
 	}
 	for _, file := range names {
 		id, ours := strings.CutSuffix(file, suffix)
 		switch {
 		case !ours:
-			c.note(Finding{File: filepath.Join(name, file)}, "is no file of the store")
+			c.notef(Finding{File: filepath.Join(name, file)}, "is no file of the store")
 		case listed[id] == "":
-			c.note(Finding{File: filepath.Join(name, file)}, "nothing lists it: the next start of an endpoint removes it")
+			c.notef(Finding{File: filepath.Join(name, file)}, "nothing lists it: the next start of an endpoint removes it")
 		}
 	}
 }

@@ -34,7 +34,7 @@ func each[T any](c *checker, tx *bolt.Tx, bucket []byte, visit func(key []byte, 
 		}
 		var v T
 		if _, err := getJSON(b, k, &v); err != nil {
-			c.damage(Finding{File: catalogueFile}, "bucket %s: %s", bucket, err)
+			c.damagef(Finding{File: catalogueFile}, "bucket %s: %s", bucket, err)
 			return nil
 		}
 		visit(k, v)
@@ -48,13 +48,13 @@ func (c *checker) checkTables(tx *bolt.Tx) error {
 		c.report.Tables++
 		at := Finding{Table: t.Key.String(), File: catalogueFile}
 		if !bytes.Equal(k, tableKey(t.Key)) {
-			c.damage(at, "lies under the key %q", k)
+			c.damagef(at, "lies under the key %q", k)
 		}
 		if other, twice := c.tables[t.ID]; twice {
-			c.damage(at, "has the ID %s of table %s", t.ID, other.Key)
+			c.damagef(at, "has the ID %s of table %s", t.ID, other.Key)
 		}
 		if n := len(t.History); n != t.SchemaVersion+1 || !sameColumns(t.History[n-1], t.Columns) {
-			c.damage(at, "schema version %d with a history of %d versions, or other columns than the last of them", t.SchemaVersion, n)
+			c.damagef(at, "schema version %d with a history of %d versions, or other columns than the last of them", t.SchemaVersion, n)
 		}
 		c.tables[t.ID] = t
 	})
@@ -71,14 +71,14 @@ func (c *checker) checkParts(tx *bolt.Tx) error {
 		at.File = catalogueFile
 		switch _, err := t.Spec(p.Spec, false); {
 		case !ok:
-			c.damage(at, "belongs to table ID %s, which is none", id)
+			c.damagef(at, "belongs to table ID %s, which is none", id)
 		case err != nil:
-			c.damage(at, "%s", err)
+			c.damagef(at, "%s", err)
 		case !bytes.Equal(k, partKey(t.ID, p.Spec)):
-			c.damage(at, "lies under the key %q", k)
+			c.damagef(at, "lies under the key %q", k)
 		}
 		if other := c.parts[p.Number]; other != nil || p.Number == 0 {
-			c.damage(at, "has number %d, as another partition has or none may", p.Number)
+			c.damagef(at, "has number %d, as another partition has or none may", p.Number)
 			return
 		}
 		c.parts[p.Number] = part
@@ -90,13 +90,13 @@ func (c *checker) checkSegs(tx *bolt.Tx) error {
 	c.listed = map[string]string{}
 	return each(c, tx, bucketSegs, func(k []byte, r segRecord) {
 		if len(k) != 16 {
-			c.damage(Finding{File: catalogueFile}, "bucket segs: a key of %d bytes", len(k))
+			c.damagef(Finding{File: catalogueFile}, "bucket segs: a key of %d bytes", len(k))
 			return
 		}
 		number := binary.BigEndian.Uint64(k)
 		part := c.parts[number]
 		if part == nil {
-			c.damage(Finding{File: segmentPath(r.ID)}, "belongs to partition number %d, which is none", number)
+			c.damagef(Finding{File: segmentPath(r.ID)}, "belongs to partition number %d, which is none", number)
 			return
 		}
 		part.rows, part.bytes = part.rows+r.Rows, part.bytes+r.Bytes
@@ -116,7 +116,7 @@ func (c *checker) checkCounters(*bolt.Tx) error {
 		if p.rows != p.Rows || p.bytes != p.Bytes {
 			at := p.finding()
 			at.File = catalogueFile
-			c.damage(at, "counts %d rows in %d bytes, its segments have %d in %d", p.Rows, p.Bytes, p.rows, p.bytes)
+			c.damagef(at, "counts %d rows in %d bytes, its segments have %d in %d", p.Rows, p.Bytes, p.rows, p.bytes)
 		}
 		s := sums[p.table.ID]
 		sums[p.table.ID] = sum{s.rows + p.Rows, s.bytes + p.Bytes}
@@ -124,7 +124,7 @@ func (c *checker) checkCounters(*bolt.Tx) error {
 	for _, id := range slices.Sorted(maps.Keys(c.tables)) {
 		t := c.tables[id]
 		if s := sums[id]; s.rows != t.Rows || s.bytes != t.Bytes {
-			c.damage(Finding{Table: t.Key.String(), File: catalogueFile}, "counts %d rows in %d bytes, its partitions have %d in %d", t.Rows, t.Bytes, s.rows, s.bytes)
+			c.damagef(Finding{Table: t.Key.String(), File: catalogueFile}, "counts %d rows in %d bytes, its partitions have %d in %d", t.Rows, t.Bytes, s.rows, s.bytes)
 		}
 	}
 	return nil
@@ -137,7 +137,7 @@ func (c *checker) checkSessions(tx *bolt.Tx) error {
 	err := each(c, tx, bucketUploads, func(k []byte, u Upload) {
 		c.report.Sessions++
 		if string(k) != u.ID {
-			c.damage(Finding{Session: u.ID, File: catalogueFile}, "lies under the key %q", k)
+			c.damagef(Finding{Session: u.ID, File: catalogueFile}, "lies under the key %q", k)
 		}
 		sessions[string(k)] = u
 	})
@@ -150,13 +150,13 @@ func (c *checker) checkSessions(tx *bolt.Tx) error {
 		at := Finding{Table: u.Table.Key.String(), Partition: u.Spec.String(), Session: string(id)}
 		switch {
 		case !ok:
-			c.damage(Finding{Session: string(id), File: catalogueFile}, "block %d belongs to no session", b.ID)
+			c.damagef(Finding{Session: string(id), File: catalogueFile}, "block %d belongs to no session", b.ID)
 		case !bytes.Equal(k, blockKey(u.ID, b.ID)) || b.ID < 0 || b.ID > MaxBlockID:
-			c.damage(at, "block %d lies under the key %q", b.ID, k)
+			c.damagef(at, "block %d lies under the key %q", b.ID, k)
 		case !u.Closed && b.Segment != "":
 			c.segment(at, u.Table, segRecord{ID: b.Segment, SchemaVersion: u.Table.SchemaVersion, Rows: b.Rows, Bytes: b.Bytes})
 		case !u.Closed && b.Rows != 0 && !c.discards:
-			c.damage(at, "block %d counts %d rows and has no file", b.ID, b.Rows)
+			c.damagef(at, "block %d counts %d rows and has no file", b.ID, b.Rows)
 		}
 	})
 }
@@ -165,7 +165,7 @@ func (c *checker) checkSessions(tx *bolt.Tx) error {
 func (c *checker) checkNames(tx *bolt.Tx) error {
 	under := func(what string, k, want []byte) {
 		if !bytes.Equal(k, want) {
-			c.damage(Finding{File: catalogueFile}, "%s lies under the key %q", what, k)
+			c.damagef(Finding{File: catalogueFile}, "%s lies under the key %q", what, k)
 		}
 	}
 	if err := each(c, tx, bucketProjects, func(k []byte, p Project) { under("project "+p.Name, k, []byte(p.Name)) }); err != nil {

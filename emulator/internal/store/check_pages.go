@@ -47,7 +47,7 @@ func (c *checker) pages(dir FS) bool {
 	at := Finding{File: catalogueFile}
 	data, release, err := dir.Map(catalogueFile)
 	if err != nil {
-		c.damage(at, "cannot be read: %s", err)
+		c.damagef(at, "cannot be read: %s", err)
 		return false
 	}
 	defer func() { _ = release() }() // it was only read
@@ -56,35 +56,38 @@ func (c *checker) pages(dir FS) bool {
 		return false
 	}
 	if meta.high*meta.pageSize > uint64(len(data)) {
-		c.damage(at, "has %d bytes, its pages need %d: the end is missing", len(data), meta.high*meta.pageSize)
+		c.damagef(at, "has %d bytes, its pages need %d: the end is missing", len(data), meta.high*meta.pageSize)
 		return false
 	}
 	w := &pageWalk{data: data, size: meta.pageSize, high: meta.high, seen: map[uint64]bool{0: true, 1: true}}
 	if err := w.bucket(meta.root); err != nil {
-		c.damage(at, "%s", err)
+		c.damagef(at, "%s", err)
 		return false
 	}
 	return true
 }
 
 func (c *checker) newestMeta(at Finding, data []byte) (newest boltMeta, found bool) {
-	second := uint64(os.Getpagesize()) // as bbolt chose it, unless the first root says otherwise
-	for i, offset := range []uint64{0, second} {
-		m, ok := parseMeta(data, offset)
-		switch {
-		case !ok:
-			c.note(at, "root %d of 2 is not valid, the other one counts: a loss of power may have cut off the last change", i+1)
-		case !found || m.txID > newest.txID:
-			newest, found = m, true
-		}
-		if ok && i == 0 {
-			second = m.pageSize
+	first, firstFound := parseMeta(data, 0)
+	page := uint64(os.Getpagesize()) // as bbolt chose it, unless the first root says otherwise
+	if firstFound {
+		page = first.pageSize
+	}
+	second, secondFound := parseMeta(data, page)
+	for i, ok := range []bool{firstFound, secondFound} {
+		if !ok {
+			c.notef(at, "root %d of 2 is not valid, the other one counts: a loss of power may have cut off the last change", i+1)
 		}
 	}
-	if !found {
-		c.damage(at, "has no valid root")
+	switch {
+	case !firstFound && !secondFound:
+		c.damagef(at, "has no valid root")
+		return newest, false
+	case !secondFound || firstFound && first.txID > second.txID:
+		return first, true
+	default:
+		return second, true
 	}
-	return newest, found
 }
 
 func parseMeta(data []byte, offset uint64) (m boltMeta, ok bool) {

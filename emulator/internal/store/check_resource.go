@@ -15,13 +15,13 @@ func (c *checker) checkResources(tx *bolt.Tx) error {
 		c.report.Resources++
 		at := Finding{Resource: r.Key.String()}
 		if !bytes.Equal(k, r.Key.bytes()) {
-			c.damage(at, "lies under the key %q", k)
+			c.damagef(at, "lies under the key %q", k)
 		}
 		switch {
 		case r.Kind.HasContent():
 			c.content(at, r.Content)
 		case r.Source == "" || r.Content.File != "":
-			c.damage(at, "is of type %q without a reference, or with a content", r.Kind)
+			c.damagef(at, "is of type %q without a reference, or with a content", r.Kind)
 		}
 	})
 }
@@ -31,7 +31,7 @@ func (c *checker) checkResourceParts(tx *bolt.Tx) error {
 		c.report.Parts++
 		at := Finding{Part: p.Key.String()}
 		if !bytes.Equal(k, p.Key.bytes()) {
-			c.damage(at, "lies under the key %q", k)
+			c.damagef(at, "lies under the key %q", k)
 		}
 		c.content(at, p.Content)
 	})
@@ -42,27 +42,27 @@ func (c *checker) content(at Finding, content Content) {
 	c.report.Bytes += content.Size
 	if content.File == "" {
 		if content.Size != 0 || content.MD5 != emptyMD5 {
-			c.damage(at, "has %d bytes with MD5 %s, and no file", content.Size, content.MD5)
+			c.damagef(at, "has %d bytes with MD5 %s, and no file", content.Size, content.MD5)
 		}
 		return
 	}
 	at.File = filepath.Join("resources", content.File+contentSuffix)
 	if by := c.stored[content.File]; by != "" {
-		c.damage(at, "is listed twice, also by %s", by)
+		c.damagef(at, "is listed twice, also by %s", by)
 		return
 	}
 	c.stored[content.File] = at.Resource + at.Part
 	f, err := c.contents.Open(content.File + contentSuffix)
 	if err != nil {
-		c.damage(at, "cannot be read: %s", err)
+		c.damagef(at, "cannot be read: %s", err)
 		return
 	}
 	r := &ContentReader{Content: content, file: f}
 	err = r.verify()
 	if _, more := f.ReadAt(make([]byte, 1), content.Size); err == nil && !errors.Is(more, io.EOF) {
-		c.damage(at, "has more bytes than the %d that the catalogue says", content.Size)
+		c.damagef(at, "has more bytes than the %d that the catalogue says", content.Size)
 	}
 	if err := errors.Join(err, r.Close()); err != nil {
-		c.damage(at, "%s", err)
+		c.damagef(at, "%s", err)
 	}
 }

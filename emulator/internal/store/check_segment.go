@@ -15,24 +15,24 @@ func segmentPath(id string) string { return filepath.Join("segments", id+segment
 func (c *checker) segment(at Finding, t Table, r segRecord) {
 	at.File = segmentPath(r.ID)
 	if by := c.listed[r.ID]; by != "" {
-		c.damage(at, "is listed twice, also by %s", by)
+		c.damagef(at, "is listed twice, also by %s", by)
 		return
 	}
 	c.listed[r.ID] = at.Table + " " + at.Partition + at.Session
 	c.report.Segments++
 	c.report.Rows, c.report.Bytes = c.report.Rows+r.Rows, c.report.Bytes+r.Bytes
 	if r.SchemaVersion < 0 || r.SchemaVersion >= len(t.History) {
-		c.damage(at, "was written under schema version %d, the table has %d", r.SchemaVersion, len(t.History))
+		c.damagef(at, "was written under schema version %d, the table has %d", r.SchemaVersion, len(t.History))
 		return
 	}
 	data, release, err := c.segments.Map(r.ID + segmentSuffix)
 	if err != nil {
-		c.damage(at, "cannot be read: %s", err)
+		c.damagef(at, "cannot be read: %s", err)
 		return
 	}
 	defer func() { _ = release() }() // it was only read
 	for _, err := range verifySegment(data, t.History[r.SchemaVersion], r) {
-		c.damage(at, "%s", err)
+		c.damagef(at, "%s", err)
 	}
 }
 

@@ -28,6 +28,8 @@ const (
 	readHeaderTimeout = 30 * time.Second
 	// DefaultGrace is how long Close lets running requests end by themselves.
 	DefaultGrace = 3 * time.Second
+	// flushGrace is how long the last answers may take to leave.
+	flushGrace = time.Second
 	// expiryInterval is how often sessions and parts past their life are dropped, at least.
 	expiryInterval = 10 * time.Minute
 )
@@ -121,10 +123,11 @@ type Server struct {
 	tempDir   string // to remove; empty when the folder is the caller's
 	results   string // folder of what is kept until it is read
 
-	gate  *gate           // the requests that run
-	loops sync.WaitGroup  // the accept loop and the expiry loop
-	base  context.Context //nolint:containedctx // The server's life: ends with Close, the parent of every request's.
-	stop  context.CancelFunc
+	answering *answering      // the connections with an answer under way
+	gate      *gate           // the requests that run
+	loops     sync.WaitGroup  // the accept loop and the expiry loop
+	base      context.Context //nolint:containedctx // The server's life: ends with Close, the parent of every request's.
+	stop      context.CancelFunc
 
 	startOnce, closeOnce sync.Once
 	closeErr             error
@@ -134,7 +137,7 @@ type Server struct {
 // New opens the store and binds the address. Connections are accepted from Start or Serve
 // on. The caller closes the server, also if neither is called.
 func New(opt Options) (_ *Server, err error) {
-	s := &Server{opt: opt, log: opt.Logger, gate: newGate(), serveErr: make(chan error, 1)}
+	s := &Server{opt: opt, log: opt.Logger, gate: newGate(), answering: newAnswering(), serveErr: make(chan error, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -219,6 +222,7 @@ func (s *Server) wire() (err error) {
 		Handler:           http.HandlerFunc(s.serveHTTP),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnState:         s.answering.changed,
 		BaseContext:       func(net.Listener) context.Context { return s.base },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
@@ -289,6 +293,17 @@ func (s *Server) Close() error {
 	return s.closeErr
 }
 
+// sendRest waits for the answers whose handlers have returned to be on their way: a
+// moment, as a connection with half a request counts, too.
+func (s *Server) sendRest() {
+	limit := time.NewTimer(flushGrace)
+	defer limit.Stop()
+	select {
+	case <-s.answering.done():
+	case <-limit.C:
+	}
+}
+
 func (s *Server) close() error {
 	var errs []error
 	empty := s.gate.close()
@@ -296,6 +311,7 @@ func (s *Server) close() error {
 	defer grace.Stop()
 	select {
 	case <-empty:
+		s.sendRest()
 	case <-grace.C:
 	}
 	s.stop() // requests that look at their context end, the others with their connection

@@ -184,7 +184,7 @@ func (v *Verifier) checkApplication(r *http.Request, signed string) error {
 			continue
 		}
 		fields := map[string]string{}
-		for _, pair := range strings.Split(text, ",") {
+		for pair := range strings.SplitSeq(text, ",") {
 			name, value, _ := strings.Cut(pair, ":")
 			fields[strings.TrimSpace(name)] = strings.TrimSpace(value)
 		}

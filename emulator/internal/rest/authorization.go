@@ -21,12 +21,11 @@ func (s *Service) authorization(w http.ResponseWriter, r *request) error {
 	if r.Method != http.MethodPost || len(r.path) > 1 {
 		return badMethod(r)
 	}
-	result, err := "", error(nil)
+	answer := securityQuery
 	if r.has("sign_bearer_token") {
-		result, err = s.signToken(w, r)
-	} else {
-		result, err = securityQuery(w, r)
+		answer = s.signToken
 	}
+	result, err := answer(w, r)
 	if err != nil {
 		return err
 	}

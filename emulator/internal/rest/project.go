@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/xml"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -62,9 +63,7 @@ func (s *Service) describeProject(p store.Project, all bool) projectXML {
 	if all {
 		values = s.defaults()
 	}
-	for name, value := range p.Properties {
-		values[name] = value
-	}
+	maps.Copy(values, p.Properties)
 	for name, value := range values {
 		x.Properties = append(x.Properties, property{name, value})
 	}

@@ -177,11 +177,11 @@ func TestSchemasMustBeThereFirst(t *testing.T) {
 		_, err := s.CreateFunction(store.Function{Project: "p", Schema: schema, Name: "f", ClassType: "a.B"})
 		return err
 	}
-	for what, make := range map[string]func(string) error{"table": table, "function": function} {
-		if err := make("s"); !errors.Is(err, store.ErrNoSuchSchema) {
+	for what, create := range map[string]func(string) error{"table": table, "function": function} {
+		if err := create("s"); !errors.Is(err, store.ErrNoSuchSchema) {
 			t.Errorf("%s in a schema that is not there = %v, want ErrNoSuchSchema", what, err)
 		}
-		if err := make(""); err != nil {
+		if err := create(""); err != nil {
 			t.Errorf("%s in the default schema = %v", what, err)
 		}
 	}

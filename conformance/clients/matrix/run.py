@@ -132,11 +132,18 @@ class Matrix:
         table = f"alone_{column['name']}_{writer.client}_{writer.form}_{reader.client}_{reader.form}".replace("-", "_")
         try:
             self.write(writer, table, [column])
-            wrong = self.read(reader, table, [column])
+            return self.try_read(reader, table, [column])
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             return last_line(error)
         finally:
             self.odps.delete_table(table, if_exists=True)
+
+    def try_read(self, reader, table, columns):
+        """None if all cells are right, else what happened."""
+        try:
+            wrong = self.read(reader, table, columns)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            return last_line(error)
         return wrong[0] if wrong else None
 
 
@@ -201,8 +208,11 @@ def pick(matrix, column, forms, preferred="pyodps/record"):
     return next((f for f in able if str(f) == preferred), able[0] if able else None)
 
 
-def run_limits(matrix, chosen, forms, pool):
-    """Each limit of the chosen forms is tried: what works is no limit. Returns (hit, [text of each stale entry])."""
+def run_limits(matrix, chosen, forms, written, pool):
+    """Each limit of the chosen forms is tried, over the tables written where there is one: what works is no limit.
+
+    Returns (hit, [text of each stale entry]).
+    """
     writers, readers = ([f for f in forms if f.op == op] for op in ("write", "read"))
     by_name = {c["name"]: c for c in matrix.columns}
 
@@ -213,8 +223,14 @@ def run_limits(matrix, chosen, forms, pool):
         other = pick(matrix, column, readers if op == "write" else writers)
         if other is None:
             return f"{form_name} {op} {column_name}: no other client can do it, so nothing proves the limit"
-        writer, reader = (form, other) if op == "write" else (other, form)
-        if matrix.alone(column, writer, reader) is None:
+        if op == "write":
+            outcome = matrix.alone(column, form, other)
+        elif other in written:
+            [(table, columns)] = tables_of(other, [column]).items()
+            outcome = matrix.try_read(form, table, columns)
+        else:
+            outcome = matrix.alone(column, other, form)
+        if outcome is None:
             return f"{form_name} {op} {column_name}: works, so it is no limit"
         return None
 
@@ -298,7 +314,8 @@ def main():
         matrix = Matrix(endpoint, columns, height, limits, pathlib.Path(scratch))
         failed_writers = run_writers(matrix, writers, pool)
         pairs = run_pairs(matrix, writers, readers, failed_writers, pool)
-        hit, stale = run_limits(matrix, [*writers, *readers], forms, pool) if args.cut == "full" else (0, [])
+        written = [w for w in writers if not failed_writers[w]]
+        hit, stale = run_limits(matrix, [*writers, *readers], forms, written, pool) if args.cut == "full" else (0, [])
         explain(matrix, pairs, failed_writers, [f for f in forms if f.op == "read"], pool if args.explain else None)
     stale += check_reach(matrix, *([f for f in forms if f.op == op] for op in ("write", "read")))
 

@@ -191,5 +191,7 @@ var fuzzRequests = [][4]string{
 	{"POST", "/projects/p/instances/INSTANCE?downloads&instance_tunnel_limit_enabled", "", ""},
 	{"GET", "/projects/p/instances/INSTANCE?cached&taskname=&queryid=0&data&schema_in_stream", "", ""},
 	{"POST", "/mcqa/projects/p/instances", "x-odps-mcqa-conn: c", fuzzSubmit("show tables")},
-	{"POST", "/api/storage/v1/projects/p/schemas/default/tables/t/sessions?session_type=batch_read", "", "{}"},
+	{"POST", "/api/storage/v1/projects/p/schemas/default/tables/t/sessions?session_type=batch_read", "", `{"RequiredDataColumns":["id"],"SplitOptions":{"SplitMode":"RowOffset"},"FilterPredicate":"id > 1"}`},
+	{"POST", "/api/storage/v1/projects/p/schemas/default/tables/t/sessions?session_type=batch_write", "", "{}"},
+	{"GET", "/api/storage/v1/projects/p/tables/t/data?session_id=x&max_batch_rows=1&split_index=0", "Accept-Encoding: ZSTD", ""},
 }

@@ -35,7 +35,7 @@ func TestHostile_tunnel_requests_are_refused_without_effect(t *testing.T) {
 		{"DELETE", goldenTable + "/streams?uploadid=" + e.stream, "", nil, 404, "NoSuchPath"},
 		{"POST", goldenTable + "/upserts", "", nil, 404, "NoSuchPath"},
 		{"PUT", goldenTable + "/upserts?upsertid=x", "", nil, 404, "NoSuchPath"},
-		{"POST", "/api/storage/v1/projects/p/schemas/default/tables/golden/sessions?session_type=batch_write", "{}", nil, 501, "NotImplemented"},
+		{"POST", "/api/storage/v1/projects/p/schemas/default/tables/golden/sessions?session_type=batch_write", "{}", nil, 404, "NoSuchPath"},
 		{"POST", "/api/storage/v1/projects/p/tables/golden/sessions?session_type=batch_read", "{", nil, 400, "InvalidArgument"},
 		{"GET", "/api/storage/v1/projects/p/tables/golden/data?session_id=x", "", nil, 404, "SessionNotFound"},
 		{"POST", "/api/storage/v2?Action=x", "", nil, 404, "NoSuchPath"},

@@ -40,7 +40,7 @@ var codes = []struct {
 	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec"},
 	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec"},
 	{store.ErrTimestampRange, http.StatusBadRequest, "InvalidArgument"},
-	{sql.ErrNotBuilt, http.StatusNotImplemented, "NotImplemented"},
+	{sql.ErrNotBuilt, http.StatusBadRequest, "InvalidArgument"},
 }
 
 func asError(err error) *Error {

@@ -113,7 +113,7 @@ func (h *Handler) serve(w http.ResponseWriter, req *http.Request) error {
 	writing := kind == "batch_write" || r.what == "commit" || r.data
 	switch {
 	case writing:
-		return &Error{http.StatusNotImplemented, "NotImplemented", "the write side of the Storage API is not served here; write through the tunnel"}
+		return &Error{http.StatusNotFound, "NoSuchPath", "the write side of the Storage API is not served here; write through the tunnel"}
 	case r.what == "sessions" && kind != "batch_read" && kind != "":
 		return badRequest("session_type %q is not known", kind)
 	case r.what == "sessions" && r.session == "" && r.Method == http.MethodPost:

@@ -226,13 +226,13 @@ func TestRequests_that_are_refused(t *testing.T) {
 		{post, base + "sessions?session_type=batch_read", `{"ArrowOptions":{"TimestampUnit":"day"}}`, 400},
 		{post, base + "sessions?session_type=batch_read", `{"RequiredBucketIds":[1]}`, 400},
 		{post, base + "sessions?session_type=batch_read", `{"RequiredPartitions":["pt=1"]}`, 400},
-		{post, base + "sessions?session_type=batch_read", `{"FilterPredicate":"id = 1"}`, 501}, // no engine here
+		{post, base + "sessions?session_type=batch_read", `{"FilterPredicate":"id = 1"}`, 400}, // no engine here
 		{post, base + "sessions?session_type=batch_read", `{`, 400},
 		{post, base + "sessions?session_type=batch_read", `{} {}`, 400},
 		{post, base + "sessions?session_type=odd", "", 400},
-		{post, base + "sessions?session_type=batch_write", "", 501},
-		{post, base + "commit?session_id=x", "", 501},
-		{post, base + "sessions/x/data?block_number=0", "", 501},
+		{post, base + "sessions?session_type=batch_write", "", 404},
+		{post, base + "commit?session_id=x", "", 404},
+		{post, base + "sessions/x/data?block_number=0", "", 404},
 		{post, strings.Replace(base, "tables/t/", "tables/none/", 1) + "sessions?session_type=batch_read", "", 404},
 		{get, base + "data?session_id=none", "", 404},
 		{get, strings.Replace(base, "tables/t/", "tables/other/", 1) + "data?session_id=" + splits, "", 404},

@@ -71,6 +71,9 @@ func TestHTTP_status_codes(t *testing.T) {
 		{"GET", "/projects/p/tables/t?curr_schema=", "", 200, ""},
 		{"GET", "/projects/p/schemas/default/tables/t", "", 200, ""},
 		{"GET", "/projects/p/tables/t?curr_schema=other", "", 404, "NoSuchObject"},
+		{"GET", "/projects/p/tables/t?curr_schema=P", "", 200, ""}, // the JDBC driver: the project is no schema
+		{"GET", "/api/connection/mcqa?quota=q&project=p", "", 200, ""},
+		{"GET", "/api/connection/else", "", 404, "NoSuchPath"},
 		{"GET", "/api/projects/p/tables/u", "", 404, "NoSuchObject"},
 		{"GET", "/api/projects/p/tables/t?partition=pt%3D'a'", "", 404, "NoSuchPartition"},
 		{"GET", "/api/projects/p/tables/t?partition=hh%3D'a'", "", 400, "InvalidPartitionSpec"},

@@ -32,6 +32,13 @@ func (s *Service) account(w http.ResponseWriter, r *request, parts []string) err
 		setHeader(w, "x-odps-mcqa-conn", "local/"+parts[1])
 		writeXML(w, http.StatusOK, s.quota(parts[1]))
 		return nil
+	case path == "connection/mcqa": // the Java SDK's (0.57.1) way to the same
+		quota := r.query.Get("quota")
+		if quota == "" {
+			quota = "default"
+		}
+		writeJSON(w, map[string]string{"quotaNickName": quota, "connInfo": "local/" + quota, "regionId": s.region})
+		return nil
 	case path == "logview":
 		return s.logView(w, r)
 	case path == "logview/host":

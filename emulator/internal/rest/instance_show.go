@@ -108,8 +108,14 @@ func statusXML(i Instance) instanceXML {
 // writeResult answers with the task's result, and the instance's status if that is asked
 // for too.
 func writeResult(w http.ResponseWriter, i Instance, status string) error {
-	task := taskXML{Type: i.Task.kind(), Name: i.Task.Name, Status: i.State.taskStatus(), Result: &resultXML{Format: "text", Text: i.Text}}
-	if i.Result != nil {
+	task := taskXML{
+		Type: i.Task.kind(), Name: i.Task.Name, Status: i.State.taskStatus(), Result: &resultXML{Format: "text", Text: i.Text},
+		ResultDescriptor: &cdata{"{}"}, // without IsSelect, which the Java SDK's MaxQA client takes for a failure
+	}
+	switch {
+	case i.State == Succeeded && i.Result == nil:
+		task.ResultDescriptor = &cdata{`{"IsSelect":false}`}
+	case i.Result != nil:
 		text, err := i.Result.csv()
 		if err != nil {
 			return err

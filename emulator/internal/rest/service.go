@@ -83,7 +83,7 @@ func (s *Service) route(w http.ResponseWriter, hr *http.Request) error {
 		r.mcqa, parts = true, parts[1:]
 	}
 	switch {
-	case parts[0] == "tenants", parts[0] == "quotas", parts[0] == "logview":
+	case parts[0] == "tenants", parts[0] == "quotas", parts[0] == "connection", parts[0] == "logview":
 		return s.account(w, r, parts)
 	case parts[0] != "projects", len(parts) > 1 && parts[1] == "":
 		return noRoute(hr)

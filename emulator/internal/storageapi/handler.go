@@ -98,7 +98,7 @@ func parse(r *http.Request) (*request, bool) {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	err := h.serve(w, req)
+	err := h.serve(w, req) //nolint:contextcheck // The request carries its context.
 	if err != nil {
 		h.fail(w, req, err)
 	}

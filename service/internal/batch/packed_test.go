@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -27,12 +28,12 @@ func rebody(t testing.TB, message, body []byte, buffers [][2]int) []byte {
 	le := binary.LittleEndian
 	at := 8 + int(le.Uint32(message[4:]))
 	meta := bytes.Clone(message[:at])
-	replaceOnce := func(from int, old, new []byte) int {
-		i := bytes.Index(meta[from:], old)
+	replaceOnce := func(from int, was, is []byte) int {
+		i := bytes.Index(meta[from:], was)
 		if i < 0 {
-			t.Fatalf("the metadata holds no % x", old)
+			t.Fatalf("the metadata holds no % x", was)
 		}
-		copy(meta[from+i:], new)
+		copy(meta[from+i:], is)
 		return from + i
 	}
 	replaceOnce(0, le.AppendUint64(nil, uint64(len(message)-at)), le.AppendUint64(nil, uint64(len(body))))
@@ -154,7 +155,7 @@ func TestPackedBuffersThatLie(t *testing.T) {
 			{"a window of 2^41 bytes", claim(want, append(zstdHead, 0, 0xff, 1, 0, 0)...), apierr.BadArgument},
 		} {
 			size := len(c.buffer)
-			body := append(c.buffer, make([]byte, -size&7)...)
+			body := slices.Concat(c.buffer, make([]byte, -size&7))
 			hostile := rebody(t, message, body, [][2]int{{0, 0}, {0, size}})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

@@ -36,7 +36,7 @@ func (x *executor) costText(ctx context.Context, j *job) (string, error) {
 }
 
 func (x *executor) dryRun(ctx context.Context, j *job, text string) (err error) {
-	rows, err := x.engine.Query(ctx, emptyTables{tables{x.store, j}}, text, nil)
+	rows, err := x.engine.Query(ctx, emptyTables{tables{store: x.store, job: j}}, text, nil)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,10 @@ func (x *executor) update(ctx context.Context, j *job, s *ddl.Update) error {
 			list = append(list, old)
 		}
 	}
-	return x.rewrite(ctx, j, t, fmt.Sprintf("select %s from %s as %s", strings.Join(withPartitions(list, t, s.Alias), ", "), quoted(s.Table.Parts...), quoted(s.Alias)))
+	for _, c := range givenPartitions(t) {
+		list = append(list, quoted(s.Alias, c.Name))
+	}
+	return x.rewrite(ctx, j, t, fmt.Sprintf("select %s from %s as %s", strings.Join(list, ", "), quoted(s.Table.Parts...), quoted(s.Alias)))
 }
 
 func (x *executor) remove(ctx context.Context, j *job, s *ddl.Delete) error {
@@ -49,7 +52,11 @@ func (x *executor) remove(ctx context.Context, j *job, s *ddl.Delete) error {
 	if s.Where != nil {
 		when = s.Where.SQL
 	}
-	return x.rewrite(ctx, j, t, fmt.Sprintf("select %s.* from %s as %s where not coalesce((%s), false)", quoted(s.Alias), quoted(s.Table.Parts...), quoted(s.Alias), when))
+	var list []string
+	for _, c := range givenColumns(t) {
+		list = append(list, quoted(s.Alias, c.Name))
+	}
+	return x.rewrite(ctx, j, t, fmt.Sprintf("select %s from %s as %s where not coalesce((%s), false)", strings.Join(list, ", "), quoted(s.Table.Parts...), quoted(s.Alias), when))
 }
 
 // changeable returns a table whose rows may be changed.
@@ -86,16 +93,22 @@ func assignments(t store.Table, target ddl.Target, list []ddl.Assignment) (map[s
 	return set, nil
 }
 
-// withPartitions adds the partition columns to a list of the data columns' values.
-func withPartitions(list []string, t store.Table, alias string) []string {
-	for _, c := range t.PartitionColumns {
-		list = append(list, quoted(alias, c.Name))
+// givenPartitions are the partition columns whose values a rewriting query gives: those of
+// an auto-partitioned table follow from its rows.
+func givenPartitions(t store.Table) []store.Column {
+	if t.Auto != nil {
+		return nil
 	}
-	return list
+	return t.PartitionColumns
 }
 
-// rewrite replaces all rows of a table by those of a query that gives all its columns, the
-// partition columns too.
+// givenColumns are all columns that a rewriting query gives, in order.
+func givenColumns(t store.Table) []store.Column {
+	return slices.Concat(t.Columns, givenPartitions(t))
+}
+
+// rewrite replaces all rows of a table by those of a query that gives its givenColumns. The
+// query sees the table as it is replaced, however often it names it.
 func (x *executor) rewrite(ctx context.Context, j *job, t store.Table, query string) (err error) {
 	now, snapshots, err := x.store.SnapshotAll(t.Key, nil)
 	if err != nil {
@@ -110,7 +123,7 @@ func (x *executor) rewrite(ctx context.Context, j *job, t store.Table, query str
 		return fmt.Errorf("table %s: %w", t.Key, store.ErrChanged)
 	}
 	plan := allColumns(t)
-	rows, err := x.rows(ctx, j, ddl.Text{SQL: query, Offset: -1}, plan.target())
+	rows, err := x.rowsOf(ctx, tables{x.store, j, &pinned{now, snapshots}}, ddl.Text{SQL: query, Offset: -1}, plan.target())
 	if err != nil {
 		return err
 	}
@@ -123,17 +136,21 @@ func (x *executor) rewrite(ctx context.Context, j *job, t store.Table, query str
 	if err != nil {
 		return err
 	}
-	return w.show(pubs, store.PublishOptions{Overwrite: true, CreatePartitions: true, Unchanged: snapshots})
+	return w.show(pubs, store.PublishOptions{Overwrite: true, CreatePartitions: true, Unchanged: snapshots, Whole: true})
 }
 
-// allColumns plans for a query that gives every column of a table in order.
+// allColumns plans for a query that gives the givenColumns of a table.
 func allColumns(t store.Table) *insertPlan {
 	p := &insertPlan{from: make([]int, len(t.Columns)), defaults: make([]*constant, len(t.Columns))}
 	for i, c := range t.Columns {
 		p.from[i] = i
 		p.types, p.names = append(p.types, c.Type), append(p.names, c.Name)
 	}
-	for _, c := range t.PartitionColumns {
+	if t.Auto != nil {
+		p.derived = []sql.TruncTime{{From: t.ColumnIndex(t.Auto.Column), Unit: t.Auto.Unit}}
+		p.dynamic = []string{t.PartitionColumns[0].Name}
+	}
+	for _, c := range givenPartitions(t) {
 		p.types, p.names, p.dynamic = append(p.types, c.Type), append(p.names, c.Name), append(p.dynamic, c.Name)
 	}
 	return p

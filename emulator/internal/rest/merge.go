@@ -81,7 +81,7 @@ func mergeKept(t store.Table, s *ddl.Merge) (string, error) {
 		}
 		list, names = append(list, old+" as "+quoted(c.Name)), append(names, quoted(c.Name))
 	}
-	for _, c := range t.PartitionColumns {
+	for _, c := range givenPartitions(t) {
 		list, names = append(list, quoted(s.Alias, c.Name)), append(names, quoted(c.Name))
 	}
 	row := quoted(s.Alias, mergeRow)
@@ -123,14 +123,12 @@ func mergeAdded(t store.Table, s *ddl.Merge) (string, error) {
 	}
 	act := action(s, false, "")
 	var list []string
-	for _, columns := range [][]store.Column{t.Columns, t.PartitionColumns} {
-		for _, c := range columns {
-			choice := mergeChoice(s, values, c)
-			if choice == "" {
-				choice = fmt.Sprintf(" when 0 then cast(null as %s)", c.Type)
-			}
-			list = append(list, "case ("+act+")"+choice+" end")
+	for _, c := range givenColumns(t) {
+		choice := mergeChoice(s, values, c)
+		if choice == "" {
+			choice = fmt.Sprintf(" when 0 then cast(null as %s)", c.Type)
 		}
+		list = append(list, "case ("+act+")"+choice+" end")
 	}
 	return fmt.Sprintf("select %s from %s as %s where (%s) >= 0 and not exists (select 1 from %s as %s where %s)",
 		strings.Join(list, ", "), s.Source.SQL, quoted(s.SourceAlias), act, quoted(s.Table.Parts...), quoted(s.Alias), s.On.SQL), nil
@@ -140,7 +138,7 @@ func mergeAdded(t store.Table, s *ddl.Merge) (string, error) {
 // it leaves out among them.
 func mergeValues(t store.Table, s *ddl.Merge, c ddl.MergeClause) (map[string]string, error) {
 	names := c.Columns
-	all := append(append([]store.Column{}, t.Columns...), t.PartitionColumns...)
+	all := givenColumns(t)
 	if len(names) == 0 {
 		for _, column := range all {
 			names = append(names, column.Name)

@@ -20,8 +20,14 @@ func (x *executor) query(ctx context.Context, j *job, s *ddl.Query) (result *Res
 
 // rows runs a query of the job's script. The caller closes the rows.
 func (x *executor) rows(ctx context.Context, j *job, text ddl.Text, to *sql.Target) (*sql.Rows, error) {
+	return x.rowsOf(ctx, tables{store: x.store, job: j}, text, to)
+}
+
+// rowsOf is rows with tables that may be pinned.
+func (x *executor) rowsOf(ctx context.Context, from tables, text ddl.Text, to *sql.Target) (*sql.Rows, error) {
+	j := from.job
 	text = withVariables(j.script.Variables, text)
-	rows, err := x.engine.Query(ctx, tables{x.store, j}, text.SQL, to)
+	rows, err := x.engine.Query(ctx, from, text.SQL, to)
 	if err != nil {
 		return nil, placed(j, text, err)
 	}

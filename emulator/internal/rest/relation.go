@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sluice-io/sluice/emulator/internal/relation"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
@@ -14,11 +15,27 @@ import (
 type tables struct {
 	store *store.Store
 	job   *job
+	// pinned is the table that a statement makes anew, nil for none: whatever reads it sees
+	// what will be replaced.
+	pinned *pinned
+}
+
+// pinned is all of a table at one moment.
+type pinned struct {
+	table     store.Table
+	snapshots []*store.Snapshot
 }
 
 // Open pins all partitions of a table at one moment.
 func (t tables) Open(_ context.Context, name []string) (sql.Relation, error) {
-	table, snapshots, err := t.store.SnapshotAll(t.job.key(name), nil)
+	key := t.job.key(name)
+	if p := t.pinned; p != nil && p.table.Key == key {
+		for _, s := range p.snapshots {
+			s.Retain()
+		}
+		return tallied{relation.New(p.table, slices.Clone(p.snapshots)), p.table, t.job.tally}, nil
+	}
+	table, snapshots, err := t.store.SnapshotAll(key, nil)
 	if errors.Is(err, store.ErrNoSuchTable) {
 		return nil, fmt.Errorf("%w: %w", sql.ErrNoTable, err)
 	}
@@ -37,7 +54,7 @@ func (t tables) View(name []string) (*sql.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &sql.View{Name: found.Key.String(), Text: found.ViewText, Tables: tables{t.store, t.job.scoped(*found.ViewScope)}}
+	v := &sql.View{Name: found.Key.String(), Text: found.ViewText, Tables: tables{t.store, t.job.scoped(*found.ViewScope), t.pinned}}
 	for _, c := range found.Columns {
 		v.Columns = append(v.Columns, c.Name)
 	}

@@ -163,7 +163,7 @@ func (x *executor) explain(ctx context.Context, j *job, s *ddl.Explain) (string,
 		return "This statement runs no query.\n", nil
 	}
 	query = withVariables(j.script.Variables, query)
-	plan, err := x.engine.Explain(ctx, tables{x.store, j}, query.SQL)
+	plan, err := x.engine.Explain(ctx, tables{store: x.store, job: j}, query.SQL)
 	if err != nil {
 		return "", placed(j, query, err)
 	}

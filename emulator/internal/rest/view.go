@@ -28,7 +28,7 @@ func (x *executor) createView(ctx context.Context, j *job, s *ddl.CreateView) er
 	if _, err := x.store.Table(t.Key); err == nil && s.IfNotExists {
 		return nil
 	}
-	found, err := x.engine.Describe(ctx, tables{x.store, j}, s.Query.SQL)
+	found, err := x.engine.Describe(ctx, tables{store: x.store, job: j}, s.Query.SQL)
 	if err != nil {
 		return placed(j, s.Query, err)
 	}

@@ -159,6 +159,33 @@ func TestPublishUnchanged_fails_without_effect_when_somebody_was_faster(t *testi
 	}
 }
 
+func TestPublishWhole_fails_without_effect_when_a_partition_came_meanwhile(t *testing.T) {
+	s := open(t, store.Options{})
+	tab := create(t, s, "t", "id bigint", "pt string")
+	spec := func(v string) types.PartitionSpec { return types.PartitionSpec{{Column: "pt", Value: v}} }
+	_, none, err := s.SnapshotAll(tab.Key, nil)
+	if err != nil || len(none) != 0 {
+		t.Fatalf("SnapshotAll without partitions = %v, %v", none, err)
+	}
+	publish(t, s, tab, spec("a"), store.PublishOptions{CreatePartitions: true}, ids(0, 3))
+	rewrite := func(v string) error {
+		return s.Publish(tab, []store.Publication{{Spec: spec(v), Segments: []*store.Segment{segment(t, s, tab, ids(100, 1))}}},
+			store.PublishOptions{Overwrite: true, CreatePartitions: true, Unchanged: none, Whole: true})
+	}
+	if err := rewrite("a"); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("Publish over a partition that came = %v, want ErrChanged", err)
+	}
+	if diff := cmp.Diff(span(0, 3), snapshotIDs(t, s, tab.Key, spec("a"))); diff != "" {
+		t.Errorf("rows after the refusal:\n%s", diff)
+	}
+	if err := rewrite("b"); err != nil {
+		t.Errorf("Publish into a partition of its own = %v", err)
+	}
+	if diff := cmp.Diff(span(100, 1), snapshotIDs(t, s, tab.Key, spec("b"))); diff != "" {
+		t.Errorf("rows of the new partition:\n%s", diff)
+	}
+}
+
 func TestPartitionChanges_are_all_or_none(t *testing.T) {
 	s := open(t, store.Options{})
 	tab := create(t, s, "t", "id bigint", "pt string")

@@ -12,10 +12,13 @@ func TestPartitionValuesFitTheirColumn(t *testing.T) {
 	tests := map[string]struct {
 		good, bad []string
 	}{
-		"tinyint": {[]string{"-128", "127", "05"}, []string{"128", "one", "1.5", " 1"}},
-		"bigint":  {[]string{"9223372036854775807"}, []string{"9223372036854775808", "0x1"}},
-		"date":    {[]string{"2024-02-29", "0001-01-01"}, []string{"2023-02-29", "2024-1-2", "today"}},
-		"string":  {[]string{"one", "2023-02-29"}, []string{"", "\x00"}},
+		"tinyint":       {[]string{"-128", "127", "05"}, []string{"128", "one", "1.5", " 1"}},
+		"bigint":        {[]string{"9223372036854775807"}, []string{"9223372036854775808", "0x1"}},
+		"date":          {[]string{"2024-02-29", "0001-01-01"}, []string{"2023-02-29", "2024-1-2", "today"}},
+		"datetime":      {[]string{"2024-02-29 23:59:59", "2024-01-02 03:04:05.678"}, []string{"today", "2023-02-29 00:00:00"}},
+		"timestamp":     {[]string{"2024-02-29 23:59:59.123456789"}, []string{"today", "2023-02-29 00:00:00"}},
+		"timestamp_ntz": {[]string{"2024-02-29 23:59:59"}, []string{"today"}},
+		"string":        {[]string{"one", "2023-02-29"}, []string{"", "\x00"}},
 	}
 	for name, tt := range tests {
 		typ, err := types.Parse(name)

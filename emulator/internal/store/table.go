@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
@@ -187,6 +189,10 @@ func isValueOf(k types.Kind, text string) bool {
 		_, err = strconv.ParseInt(text, 10, bits)
 	case k == types.Date:
 		_, err = time.Parse(time.DateOnly, text)
+	case k == types.Datetime:
+		_, err = arrow.TimestampFromString(text, arrow.Millisecond)
+	case k == types.Timestamp, k == types.TimestampNTZ:
+		_, err = time.Parse("2006-01-02 15:04:05.999999999", text)
 	}
 	return err == nil
 }

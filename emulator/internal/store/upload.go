@@ -300,6 +300,9 @@ type PublishOptions struct {
 	// Unchanged must hold what their partitions hold now, else nothing is done and the
 	// error is ErrChanged: for content that was made from them.
 	Unchanged []*Snapshot
+	// Whole says that Unchanged are all partitions that the table had: one to publish into
+	// that is there and not among them came since, which is ErrChanged too.
+	Whole bool
 }
 
 // Publish makes segments visible in one transaction: the result of INSERT INTO or
@@ -359,6 +362,11 @@ func (s *Store) publishTable(tx *bolt.Tx, p TablePublication) (gone []string, er
 			return nil, err
 		}
 	}
+	if p.Options.Whole {
+		if err := noneCame(tx, now, p); err != nil {
+			return nil, err
+		}
+	}
 	for _, pub := range p.Publications {
 		ids, err := s.publishOne(tx, &now, p.Table.SchemaVersion, pub, p.Options)
 		if err != nil {
@@ -381,6 +389,25 @@ func unchanged(tx *bolt.Tx, t Table, sn *Snapshot) error {
 	}
 	if !slices.Equal(segs, sn.segs) {
 		return fmt.Errorf("table %s: %w", t.Key, ErrChanged)
+	}
+	return nil
+}
+
+// noneCame is ErrChanged if a partition to publish into is there that no snapshot saw.
+func noneCame(tx *bolt.Tx, t Table, p TablePublication) error {
+	for _, pub := range p.Publications {
+		spec, err := t.Spec(pub.Spec, false)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(p.Options.Unchanged, func(sn *Snapshot) bool { return slices.Equal(sn.Partition.Spec, spec) }) {
+			continue
+		}
+		if _, err := getPart(tx, t, spec); err == nil {
+			return fmt.Errorf("table %s, partition %s: %w", t.Key, spec, ErrChanged)
+		} else if !errors.Is(err, ErrNoSuchPartition) {
+			return err
+		}
 	}
 	return nil
 }

@@ -210,4 +210,4 @@ def test_wrong_requests_are_refused(client, filled):
     assert refusal.value.status_code == 404
     with pytest.raises(errors.ODPSError) as refusal:
         c.create_write_session(TableBatchWriteRequest())
-    assert refusal.value.status_code == 501
+    assert refusal.value.status_code == 404

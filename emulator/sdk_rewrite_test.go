@@ -67,3 +67,36 @@ func TestGoSDK_rows_of_an_auto_partitioned_table_move_with_their_column(t *testi
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
+
+// A query may give what no CREATE TABLE can declare. Such a table would make the catalogue
+// unreadable: the list of tables, DROP and the checker fail on it.
+func TestGoSDK_types_that_cannot_be_declared_make_no_table_and_no_view(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table d (x decimal(38,18))")
+	for _, value := range []string{
+		strings.Repeat("array(", 21) + "1" + strings.Repeat(")", 21),
+		strings.Repeat("array(", 70) + "1" + strings.Repeat(")", 70),
+		"map(array(1), 1)",
+		"named_struct('a:b,c>', 1)",
+		"x * x",
+		"cast(x as decimal(38,30))",
+	} {
+		for _, kind := range []string{"table", "view", "materialized view"} {
+			_, err := run(t, c, "create "+kind+" made as select "+value+" as a from d")
+			if err != nil {
+				if !strings.Contains(err.Error(), "ODPS-0130071") {
+					t.Errorf("create %s of %.30s: %v, want ODPS-0130071", kind, value, err)
+				}
+				continue
+			}
+			mustRun(t, c, "desc made")
+			mustRun(t, c, "drop "+kind+" made")
+		}
+		if _, err := run(t, c, "select "+value+" as a from d"); err != nil && strings.Contains(err.Error(), "ODPS-0010000") {
+			t.Errorf("select %.30s: %v", value, err)
+		}
+	}
+	if got := mustRun(t, c, "show tables"); !strings.HasSuffix(strings.TrimSpace(got), ":d") || strings.Contains(got, "made") {
+		t.Errorf("show tables = %q, want d alone", got)
+	}
+}

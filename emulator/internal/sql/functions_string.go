@@ -36,8 +36,8 @@ to_upper(s) = upper(s)
 initcap(s) = @go_initcap(s)
 trim(s) = trim(s)
 trim(s, c) = trim(s, c)
-lpad(s, n, p) = CASE WHEN p = '' AND length(s) < n THEN NULL ELSE lpad(s, CAST(n AS INTEGER), p) END
-rpad(s, n, p) = CASE WHEN p = '' AND length(s) < n THEN NULL ELSE rpad(s, CAST(n AS INTEGER), p) END
+lpad(s, n, p) = CASE WHEN p = '' AND length(s) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE lpad(s, CAST(n AS INTEGER), p) END
+rpad(s, n, p) = CASE WHEN p = '' AND length(s) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE rpad(s, CAST(n AS INTEGER), p) END
 repeat(s, n) = @go_repeat(CAST(s AS VARCHAR), CAST(n AS BIGINT))
 space(n) = @go_repeat(' ', CAST(n AS BIGINT))
 replace(s, a) = replace(s, a, '')

@@ -145,6 +145,9 @@ func (p *plan) resultColumns(found []described, schema *arrow.Schema, tables [][
 		if err != nil {
 			return nil, &Error{Code: codeSemantic, Message: fmt.Sprintf("Semantic analysis exception - column %s of the result: %s", f.name, err)}
 		}
+		if t.Depth() > types.MaxDepth {
+			return nil, &Error{Code: codeSemantic, Message: fmt.Sprintf("Semantic analysis exception - column %s of the result is nested deeper than %d", f.name, types.MaxDepth)}
+		}
 		out[i] = Column{Name: strings.ToLower(f.name), Type: t}
 		item, known := p.itemAt(i)
 		if !known {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -230,8 +231,8 @@ func (t *Table) normalize() error {
 				return fmt.Errorf("table %s, column %q: bad or repeated name: %w", t.Key, c.Name, ErrInvalidTable)
 			}
 			seen[c.Name] = true
-			if c.Type.Kind == 0 {
-				return fmt.Errorf("table %s, column %s has no type: %w", t.Key, c.Name, ErrInvalidTable)
+			if err := checkType(c.Type); err != nil {
+				return fmt.Errorf("table %s, column %s: %w: %w", t.Key, c.Name, err, ErrInvalidTable)
 			}
 			if c.ID == 0 {
 				c.ID = t.NextColumnID
@@ -241,6 +242,19 @@ func (t *Table) normalize() error {
 		}
 	}
 	return t.checkKeys()
+}
+
+// checkType proves that a type, which the catalogue keeps as text, can be read again: a
+// query may give what no statement can declare.
+func checkType(t types.Type) error {
+	if t.Kind == 0 {
+		return errors.New("no type")
+	}
+	back, err := types.Parse(t.String())
+	if err == nil && !back.Equal(t) {
+		err = fmt.Errorf("type %q reads as %q", t, back)
+	}
+	return err
 }
 
 func (t *Table) checkKeys() error {

@@ -12,8 +12,10 @@ const (
 	maxDecimalPrecision = 76 // decimal256; the service itself stops at 38, plain DECIMAL is 54
 	maxCharLength       = 255
 	maxVarcharLength    = 65535
-	maxDepth            = 20 // MaxCompute's limit of nesting
 )
+
+// MaxDepth is MaxCompute's limit of nesting.
+const MaxDepth = 20
 
 // ErrUnsupported marks a type MaxCompute knows and this endpoint does not
 // (GEOGRAPHY, VECTOR, BLOB).
@@ -120,8 +122,8 @@ func (p *parser) name() (string, error) {
 }
 
 func (p *parser) parseType(depth int) (Type, error) {
-	if depth > maxDepth {
-		return Type{}, fmt.Errorf("nested deeper than %d", maxDepth)
+	if depth > MaxDepth {
+		return Type{}, fmt.Errorf("nested deeper than %d", MaxDepth)
 	}
 	w := strings.ToLower(p.word())
 	k, ok := nameKinds[w]

@@ -103,6 +103,15 @@ func (t Type) PrecisionScale() (precision, scale int) {
 	return t.Precision, t.Scale
 }
 
+// Depth is how deep the type is nested: 0 without children.
+func (t Type) Depth() int {
+	deepest := -1
+	for _, c := range t.Children {
+		deepest = max(deepest, c.Type.Depth())
+	}
+	return deepest + 1
+}
+
 // Equal reports whether both types have the same canonical text.
 func (t Type) Equal(u Type) bool {
 	if t.Kind != u.Kind || t.Precision != u.Precision || t.Scale != u.Scale || t.Length != u.Length ||

@@ -31,3 +31,6 @@ func FailCommits(s *Store, tookEffect bool) {
 
 // HealCommits undoes FailCommits.
 func HealCommits(s *Store) { s.commit = s.db.Update }
+
+// MaxIdle is how many segments stay mapped that nobody reads.
+const MaxIdle = maxIdle

@@ -27,6 +27,7 @@ func (s *Store) discardSegments(ids []string) {
 		case s.pins[id] > 0:
 			s.doomed[id] = true
 		default:
+			s.unmap(id)
 			s.trash = append(s.trash, trashed{s.fs, id + segmentSuffix})
 			delete(s.sound, id)
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -122,6 +123,32 @@ func (sn *Snapshot) Release() {
 	}
 }
 
+// maxIdle is how many segments stay mapped that nobody reads: mapping one again costs its
+// pages' faults. They take address space, and memory that the kernel may have back.
+const maxIdle = 64
+
+// rest lets a segment that is no longer pinned wait for its next reader, the longest waiting
+// one goes. It needs mu.
+func (s *Store) rest(id string) {
+	if m := s.open[id]; m == nil || m.release == nil || s.doomed[id] {
+		s.unmap(id)
+		return
+	}
+	s.idle = append(slices.DeleteFunc(s.idle, func(other string) bool { return other == id || s.pins[other] > 0 }), id)
+	if len(s.idle) > maxIdle {
+		s.unmap(s.idle[0])
+	}
+}
+
+// unmap forgets a segment that is not pinned. It needs mu.
+func (s *Store) unmap(id string) {
+	if m := s.open[id]; m != nil && m.release != nil {
+		_ = m.release() // nothing reads it any more; a failed unmap leaves address space
+	}
+	delete(s.open, id)
+	s.idle = slices.DeleteFunc(s.idle, func(other string) bool { return other == id })
+}
+
 // unpin needs mu.
 func (s *Store) unpin(sn *Snapshot) {
 	wake := false
@@ -131,10 +158,7 @@ func (s *Store) unpin(sn *Snapshot) {
 			continue
 		}
 		delete(s.pins, r.ID)
-		if m := s.open[r.ID]; m != nil && m.release != nil {
-			_ = m.release() // nothing reads it any more; a failed unmap leaves address space
-		}
-		delete(s.open, r.ID)
+		s.rest(r.ID)
 		if s.doomed[r.ID] {
 			delete(s.doomed, r.ID)
 			delete(s.sound, r.ID)

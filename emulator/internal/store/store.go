@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,7 +96,8 @@ type Store struct {
 	mu     sync.Mutex
 	pins   map[string]int      // segments in use by snapshots
 	doomed map[string]bool     // unreferenced, still pinned
-	open   map[string]*mapping // mapped segments; every one is pinned
+	open   map[string]*mapping // mapped segments, each pinned or idle
+	idle   []string            // mapped and not pinned, the longest waiting first; may hold some that are pinned again
 	sound  map[string]bool     // segments whose checksums were seen to hold
 	trash  []trashed           // to unlink
 	closed bool
@@ -225,6 +227,11 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	for _, id := range slices.Clone(s.idle) {
+		if s.pins[id] == 0 {
+			s.unmap(id)
+		}
+	}
 	s.mu.Unlock()
 	s.wakeCollector()
 	<-s.gcDone

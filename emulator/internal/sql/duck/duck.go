@@ -121,11 +121,40 @@ func (s *Statement) Close() { mapping.DestroyPrepare(&s.prepared) }
 
 func (s *Statement) execute(ctx context.Context, result *mapping.Result) error {
 	return s.conn.interruptible(ctx, func() error {
-		if mapping.ExecutePrepared(s.prepared, result) == mapping.StateError {
+		var pending mapping.PendingResult
+		defer mapping.DestroyPending(&pending)
+		if mapping.PendingPrepared(s.prepared, &pending) == mapping.StateError {
+			return newError(mapping.PendingError(pending))
+		}
+		if !work(pending) {
+			return newError(mapping.PendingError(pending))
+		}
+		if mapping.ExecutePending(pending, result) == mapping.StateError {
 			return newError(mapping.ResultError(result))
 		}
 		return nil
 	})
+}
+
+// work runs the query's tasks on this thread until the result is there; false says that there
+// is an error instead. Where DuckDB's own threads have taken all tasks it sleeps: DuckDB's way
+// of waiting takes a core.
+func work(pending mapping.PendingResult) bool {
+	const first, most = 10 * time.Microsecond, 200 * time.Microsecond
+	pause := first
+	for {
+		switch mapping.PendingExecuteTask(pending) {
+		case mapping.PendingStateResultNotReady:
+			pause = first
+		case mapping.PendingStateNoTasksAvailable:
+			time.Sleep(pause) //nolint:forbidigo // DuckDB tells nobody that a task is there; the interrupt ends the query meanwhile
+			pause = min(2*pause, most)
+		case mapping.PendingStateError:
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 // interruptEvery is how often a call that was cancelled is told so: DuckDB forgets what it

@@ -62,3 +62,54 @@ func insertView(ctx context.Context, conn driver.Conn, b *batches) error {
 	}
 	return err
 }
+
+// ownTable is a table in a DuckDB in memory.
+type ownTable struct {
+	connector *duckdb.Connector
+	conn      driver.Conn
+	arrow     *duckdb.Arrow
+}
+
+// openOwnTable makes a table t of the batches. The caller closes it.
+func openOwnTable(ctx context.Context, b *batches) (_ *ownTable, err error) {
+	t := &ownTable{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	if t.connector, err = duckdb.NewConnector("", nil); err != nil {
+		return nil, fmt.Errorf("open DuckDB: %w", err)
+	}
+	if t.conn, err = t.connector.Connect(ctx); err != nil {
+		return nil, fmt.Errorf("open DuckDB: %w", err)
+	}
+	if t.arrow, err = duckdb.NewArrowFromConn(t.conn); err != nil {
+		return nil, fmt.Errorf("use Arrow with DuckDB: %w", err)
+	}
+	return t, insertView(ctx, t.conn, b)
+}
+
+// query reads a result to its end and returns its rows.
+func (t *ownTable) query(ctx context.Context, text string) (rows int64, err error) {
+	reader, err := t.arrow.QueryContext(ctx, text)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", text, err)
+	}
+	defer reader.Release()
+	for reader.Next() {
+		rows += reader.RecordBatch().NumRows()
+	}
+	return rows, reader.Err()
+}
+
+func (t *ownTable) close() error {
+	var errs []error
+	if t.conn != nil {
+		errs = append(errs, t.conn.Close())
+	}
+	if t.connector != nil {
+		errs = append(errs, t.connector.Close())
+	}
+	return errors.Join(errs...)
+}

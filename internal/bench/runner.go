@@ -29,9 +29,9 @@ func groups() []group {
 		rowsGroup(),
 		downloadGroup(),
 		flightGroup(),
-		storeGroup(),
+		storeGroup(), sqlGroup(),
 		idleGroup(), stallGroup(),
-		readyGroup(), sizeGroup(),
+		readyGroup(), sizeGroup(), endpointGroup(), clientGroup(),
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 )
@@ -84,4 +86,21 @@ func quoted(parts ...string) string {
 		out[i] = "`" + strings.ReplaceAll(p, "`", "``") + "`"
 	}
 	return strings.Join(out, ".")
+}
+
+// Query runs one SELECT with the names of a project and hands over its rows, in
+// types.LayoutWide.
+func (s *Instances) Query(ctx context.Context, project, text string, each func(arrow.RecordBatch) error) (err error) {
+	j := &job{project: project, script: &ddl.Script{}}
+	rows, err := s.exec.engine.Query(ctx, tables{store: s.exec.store, job: j}, text, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := each(rows.Batch()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -90,10 +90,9 @@ def restore_options():
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
-        for fixture in ("endpoint",):
-            running = item.funcargs.get(fixture)
-            if running is not None:
-                report.sections.append(("endpoint log, last lines", "\n".join(running.log().splitlines()[-40:])))
+        running = item.funcargs.get("endpoint")
+        if running is not None:
+            report.sections.append(("endpoint log, last lines", "\n".join(running.log().splitlines()[-40:])))
     return report
 
 

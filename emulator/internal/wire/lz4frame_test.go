@@ -14,18 +14,19 @@ import (
 
 // A frame of any form cut at any byte is malformed; whole, once or twice over, it is not.
 func TestLZ4FramesCutAtEveryByte(t *testing.T) {
-	data := append(bytes.Repeat([]byte("abcdefgh"), 20_000), []byte("the end")...) // several blocks
+	// Blocks of 64 KiB, so that there are several; the default of 4 MiB would also cost the reader that much memory at each cut.
+	data := append(bytes.Repeat([]byte("abcdefgh"), 20_000), []byte("the end")...)
 	for name, options := range map[string][]lz4.Option{
-		"plain":        nil,
-		"no checksum":  {lz4.ChecksumOption(false)},
-		"size":         {lz4.SizeOption(uint64(len(data)))},
-		"block sums":   {lz4.BlockChecksumOption(true)},
-		"small blocks": {lz4.BlockSizeOption(lz4.Block64Kb), lz4.BlockChecksumOption(true), lz4.ChecksumOption(false)},
+		"plain":           nil,
+		"no checksum":     {lz4.ChecksumOption(false)},
+		"size":            {lz4.SizeOption(uint64(len(data)))},
+		"block sums":      {lz4.BlockChecksumOption(true)},
+		"block sums only": {lz4.BlockChecksumOption(true), lz4.ChecksumOption(false)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
 			w := lz4.NewWriter(&b)
-			if err := w.Apply(options...); err != nil {
+			if err := w.Apply(append(options, lz4.BlockSizeOption(lz4.Block64Kb))...); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.Write(data); err != nil {

@@ -39,5 +39,5 @@
 // nearest type of MaxCompute.
 //
 // DuckDB needs cgo: the engine is built with the tag duckdb_arrow, and without it every
-// query answers ErrNotBuilt. The dialect beyond names, literals and types is DuckDB's.
+// query answers ErrNotBuilt. How the dialect differs from DuckDB's: docs/sql.md.
 package sql

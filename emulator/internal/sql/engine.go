@@ -36,11 +36,17 @@ var setup = []string{
 	"SET enable_external_access = false",
 }
 
+// memoryLimit bounds what DuckDB holds for all queries together: one that wants more fails,
+// instead of the process. The rows of tables do not count, they lie in mapped files.
+const memoryLimit = "4GiB"
+
 const closed = "SET lock_configuration = true"
 
 // Engine runs queries in one DuckDB in memory, opened at the first query. Safe for
 // concurrent use.
 type Engine struct {
+	memory string // what DuckDB may hold, in its words
+
 	mu       sync.Mutex
 	database *duck.Database // nil until the first query; guarded by mu
 	scans    *scan.Function // of the database
@@ -49,7 +55,7 @@ type Engine struct {
 }
 
 // New returns an engine. It does nothing yet.
-func New() *Engine { return &Engine{} }
+func New() *Engine { return &Engine{memory: memoryLimit} }
 
 // Close frees the database. Results that are still being read must be closed before.
 func (e *Engine) Close() error {
@@ -125,7 +131,7 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if err := scalar.Register(conn.Raw(), macroPrefix+"go_"); err != nil {
 		return err
 	}
-	for _, statement := range slices.Concat(setup, definitions(), []string{closed}) {
+	for _, statement := range slices.Concat([]string{"SET memory_limit = '" + e.memory + "'"}, setup, definitions(), []string{closed}) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set DuckDB up: %w", err)
 		}

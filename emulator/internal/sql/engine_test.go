@@ -212,24 +212,74 @@ func TestQuery_refuses(t *testing.T) {
 	e := engine(t)
 	tables := fakeTables{"t": table(t, "id bigint", `[{"id":1}]`)}
 	for query, want := range map[string]string{
-		"select * from p.nowhere":                            "ODPS-0130131:[1,15] Table not found - table p.nowhere cannot be resolved",
-		"select 1 frm t":                                     "ODPS-0130161:[1,14] Parse exception - 't' was not expected here",
-		"select nothing from t":                              "ODPS-0130071:[1,8] Semantic analysis exception - column nothing cannot be resolved",
-		"select * from read_csv('/etc/passwd')":              "ODPS-0130071:[1,15] Semantic analysis exception - read_csv is not a table",
-		"select * from '/etc/passwd'":                        "ODPS-0130131:",
-		"select * from arrow_scan(1,2,3)":                    "ODPS-0130071:",
-		"select * from duckdb_settings()":                    "ODPS-0130071:",
-		"drop table t":                                       "ODPS-0130161:",
-		"select 1; drop table t":                             "ODPS-0130161:",
-		"select cast('x' as bigint)":                         "Could not convert",
-		"select sum(9223372036854775807) from range(2)":      "does not fit bigint",
-		"select time '10:00:00'":                             "no type of MaxCompute holds",
-		"select getvariable('x'), current_setting('x') y":    "ODPS-",
-		"select interval '1 month' as i from t where id = 1": "interval with months",
+		"select * from p.nowhere":                                       "ODPS-0130131:[1,15] Table not found - table p.nowhere cannot be resolved",
+		"select 1 frm t":                                                "ODPS-0130161:[1,14] Parse exception - 't' was not expected here",
+		"select nothing from t":                                         "ODPS-0130071:[1,8] Semantic analysis exception - column nothing cannot be resolved",
+		"select * from read_csv('/etc/passwd')":                         "ODPS-0130071:[1,15] Semantic analysis exception - read_csv is not a table",
+		"select * from '/etc/passwd'":                                   "ODPS-0130131:",
+		"select * from arrow_scan(1,2,3)":                               "ODPS-0130071:",
+		"select * from duckdb_settings()":                               "ODPS-0130071:",
+		"drop table t":                                                  "ODPS-0130161:",
+		"select 1; drop table t":                                        "ODPS-0130161:",
+		"select cast('x' as bigint)":                                    "Could not convert",
+		"select sum(9223372036854775807) from range(2)":                 "does not fit bigint",
+		"select time '10:00:00'":                                        "no type of MaxCompute holds",
+		"select getvariable('x'), current_setting('x') y":               "ODPS-",
+		"select interval '1 month' as i from t where id = 1":            "interval with months",
+		"select array_repeat('a', 200000000)":                           "more than 1000000 elements",
+		"select sequence(1, 4000000000)":                                "more than 1000000 elements",
+		"select sequence(-9223372036854775807, 9223372036854775807, 2)": "more than 1000000 elements",
 	} {
 		_, _, err := run(t, e, tables, query)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Query(%q) = %v, want %q", query, err, want)
+		}
+	}
+}
+
+func TestQuery_that_needs_too_much_memory_fails_alone(t *testing.T) {
+	e := engine(t)
+	e.memory = "64MiB"
+	if _, _, err := run(t, e, nil, "select count(distinct x.range + y.range * 1000) from range(1000) x, range(10000) y"); err == nil || !strings.Contains(err.Error(), "64.0 MiB used") {
+		t.Errorf("10 million numbers in 64 MiB: %v, want an error that tells the limit", err)
+	}
+	if _, rows, err := run(t, e, nil, "select 1"); err != nil || len(rows) != 1 {
+		t.Errorf("the next query: %v, %v", rows, err)
+	}
+}
+
+// The fields of a NULL struct are NULL, whatever lies beneath it: writers may leave values there.
+func TestQuery_fields_of_a_NULL_struct_are_NULL(t *testing.T) {
+	typ, err := types.Parse("struct<a:bigint,b:struct<c:string>>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits := memory.NewBufferBytes([]byte{0b101}) // the middle one is NULL
+	a, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int64, strings.NewReader("[1, 2, 3]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _, err := array.FromJSON(memory.DefaultAllocator, arrow.StructOf(arrow.Field{Name: "c", Type: arrow.BinaryTypes.String, Nullable: true}),
+		strings.NewReader(`[{"c": "x"}, {"c": "y"}, {"c": "z"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := array.NewData(typ.Arrow(types.LayoutWide), 3, []*memory.Buffer{bits}, []arrow.ArrayData{a.Data(), b.Data()}, 1, 0)
+	s := array.MakeFromData(data)
+	defer s.Release()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "s", Type: s.DataType(), Nullable: true}}, nil)
+	tables := fakeTables{"t": {columns: []Column{{Name: "s", Type: typ}}, batches: []arrow.RecordBatch{array.NewRecordBatch(schema, []arrow.Array{s}, 3)}}}
+	for query, want := range map[string][]string{
+		"select s.a, s.b.c from t":                         {"1|x", "(null)|(null)", "3|z"},
+		"select count(s.a), count(s.b), count(*) from t":   {"2|2|3"},
+		"select s.b.c from t where s.a = 2 or s.b.c = 'y'": nil,
+	} {
+		_, got, err := run(t, engine(t), tables, query)
+		if err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
 		}
 	}
 }

@@ -21,7 +21,7 @@ array_max(a) = list_max(a)
 array_min(a) = list_min(a)
 array_position(a, x) = CAST(CASE WHEN a IS NULL OR x IS NULL THEN NULL ELSE coalesce(list_position(a, x), 0) END AS BIGINT)
 array_remove(a, x) = list_filter(a, y -> y IS DISTINCT FROM x)
-array_repeat(x, n) = list_transform(range(CAST(n AS BIGINT)), i -> x)
+array_repeat(x, n) = CASE WHEN CAST(n AS BIGINT) > 1000000 THEN error('the array has more than 1000000 elements') ELSE list_transform(range(CAST(n AS BIGINT)), i -> x) END
 array_reverse(a) = list_reverse(a)
 array_sort(a) = list_sort(a, 'ASC', 'NULLS LAST')
 sort_array(a) = list_sort(a, 'ASC', 'NULLS FIRST')
@@ -29,8 +29,8 @@ sort_array(a, up) = CASE WHEN up THEN list_sort(a, 'ASC', 'NULLS FIRST') ELSE li
 arrays_overlap(a, b) = list_has_any(a, b)
 array_contains(a, x) = list_contains(a, x)
 slice(a, n, k) = CASE WHEN n < 0 THEN list_slice(a, len(a) + n + 1, len(a) + n + k) ELSE list_slice(a, n, n + k - 1) END
-sequence(a, b) = CASE WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END
-sequence(a, b, s) = generate_series(a, b, s)
+sequence(a, b) = CASE WHEN abs(CAST(b AS HUGEINT) - a) >= 1000000 THEN error('the array has more than 1000000 elements') WHEN a <= b THEN generate_series(a, b) ELSE generate_series(a, b, -1) END
+sequence(a, b, s) = CASE WHEN abs((CAST(b AS HUGEINT) - a) // s) >= 1000000 THEN error('the array has more than 1000000 elements') ELSE generate_series(a, b, s) END
 flatten(a) = flatten(a)
 transform/2 => list_transform($1, $2)
 filter/2 => list_filter($1, $2)

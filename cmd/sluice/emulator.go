@@ -25,17 +25,19 @@ const emulatorEnv = "SLUICE_EMULATOR_"
 // modeFlags are what `sluice dev` and `sluice emulator` can do to clients.
 type modeFlags struct {
 	strict float64
+	given  func() bool // whether --strict was said
 	faults string
 }
 
 func (f *modeFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Float64Var(&f.strict, "strict", 0, "enforce production's limits; =SCALE makes their times SCALE times shorter")
 	cmd.Flags().Lookup("strict").NoOptDefVal = "1"
+	f.given = func() bool { return cmd.Flags().Changed("strict") }
 	cmd.Flags().StringVar(&f.faults, "faults", "", "inject faults that can be had again: SEED or SEED:KIND[@CLASS]=SHARE[:ARGUMENT],…; 'sluice emulator --help' explains")
 }
 
 func (f *modeFlags) apply(o *emulator.Options) error {
-	if !(f.strict >= 0) {
+	if f.given() && !(f.strict > 0) {
 		return usageError{fmt.Errorf("--strict=%v: the scale is above 0", f.strict)}
 	}
 	o.Strict = f.strict

@@ -177,6 +177,7 @@ func TestEmulatorSaysWhyItCannotStart(t *testing.T) {
 		"fault class":  {[]string{"--faults", "1:429@blocks=1"}, exitUsage, `no class "blocks"; the classes are tunnel rest upload`},
 		"seed":         {[]string{"--faults", "x"}, exitUsage, "begin with a seed"},
 		"strict open":  {[]string{"--strict", "--anonymous"}, exitUsage, "no meaning beside --anonymous"},
+		"strict zero":  {[]string{"--strict=0"}, exitUsage, "the scale is above 0"},
 		"strict scale": {[]string{"--strict=-2"}, exitUsage, "the scale is above 0"},
 		"strict text":  {[]string{"--strict=fast"}, exitUsage, "invalid argument"},
 		"log format":   {[]string{"--log-format", "xml"}, exitUsage, "text, json or auto"},

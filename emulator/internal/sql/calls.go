@@ -113,7 +113,8 @@ func (t *translator) spokenCall(args []argument) bool {
 // arguments, $t the type that the second argument, a text, names, $s the arguments as
 // fields of a struct that are named in turn, $c those with names of their own, $m keys and
 // values, $| all joined by ||, $n the condition that one is NULL, $k the branches of
-// DECODE, $r all but the first.
+// DECODE, $r all but the first, $i IGNORE NULLS if the
+// last argument is true.
 func (t *translator) template(i int, text string, args []argument, distinct bool) error {
 	copies := strings.Count(text, "$1") + strings.Count(text, "$n") + strings.Count(text, "$*")
 	if strings.Contains(text, "$k") {
@@ -166,6 +167,8 @@ func (t *translator) placeholder(i int, what byte, args []argument, distinct boo
 		return t.namedFields(i, args)
 	case 'm':
 		return t.keysAndValues(i, args)
+	case 'i':
+		return t.ignoreNulls(args[len(args)-1])
 	default:
 		n := int(what - '1')
 		if n < 0 || n >= len(args) {
@@ -240,6 +243,19 @@ func (t *translator) namedFields(i int, args []argument) error {
 		}
 	}
 	return nil
+}
+
+// ignoreNulls turns the argument that says so into the standard's words.
+func (t *translator) ignoreNulls(a argument) error {
+	word := t.at(a.from)
+	switch {
+	case a.to == a.from+1 && word.Is("TRUE"):
+		t.out.WriteString(" IGNORE NULLS")
+		return nil
+	case a.to == a.from+1 && word.Is("FALSE"):
+		return nil
+	}
+	return t.fail(codeSemantic, a.from, "true or false was expected: whether NULLs are ignored")
 }
 
 // keysAndValues writes k, v, k, v as [k, k], [v, v].

@@ -41,12 +41,15 @@ func TestQuery_knows_the_clauses_of_the_dialect(t *testing.T) {
 		"with a as (select id from t where id > 1) select max(id) from a":                             "3",
 		"select id, lag(id, 1, 0) over (order by id) l from t order by id":                            "1|0 2|1 3|2",
 		"select first_value(name, true) over (order by id desc rows between unbounded preceding and unbounded following) f from t limit 1": "c",
-		"select id, collect_list(id) over (order by id) c from t order by id limit 1":                                                      "1|[1]",
-		"select id from t where name rlike 'A|c'":                                                                                          "3",
-		"select id value, name name, count(*) over () count, interval '1' day year from t name where id = 1":                               "1|a|1|{\"nano\":0,\"sec\":86400}",
-		"select name type, id date from (select id, name from t) t order by id limit 1":                                                    "a|1",
-		"select t.id from t join u on t.id <=> u.id where not t.name <=> 'a'":                                                              "3",
-		"select if(t.id = 1, 'a', 'b') x, count(*) from t group by if(t.id = 1, 'a', 'b') order by x":                                      "a|1 b|2",
+		"select first_value(v, true) over (order by k) a, first_value(v, false) over (order by k) b, first_value(v) over (order by k) c," +
+			" nth_value(v, 2) over (order by k) d, nth_value(v, 1, true) over (order by k) e, last_value(v, true) over (order by k) f" +
+			" from values (1, null), (2, 'b'), (3, null) x(k, v) order by k": "(null)|(null)|(null)|(null)|(null)|(null) b|(null)|(null)|b|b|b b|(null)|(null)|b|b|b",
+		"select id, collect_list(id) over (order by id) c from t order by id limit 1":                        "1|[1]",
+		"select id from t where name rlike 'A|c'":                                                            "3",
+		"select id value, name name, count(*) over () count, interval '1' day year from t name where id = 1": "1|a|1|{\"nano\":0,\"sec\":86400}",
+		"select name type, id date from (select id, name from t) t order by id limit 1":                      "a|1",
+		"select t.id from t join u on t.id <=> u.id where not t.name <=> 'a'":                                "3",
+		"select if(t.id = 1, 'a', 'b') x, count(*) from t group by if(t.id = 1, 'a', 'b') order by x":        "a|1 b|2",
 	} {
 		_, rows, err := run(t, e, tables, query)
 		if err != nil {

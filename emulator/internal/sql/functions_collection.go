@@ -45,7 +45,7 @@ map_entries(m) = map_entries(m)
 str_to_map(s) = map_from_entries(list_transform(string_split(s, ','), x -> {k: split_part(x, ':', 1), v: CASE WHEN contains(x, ':') THEN split_part(x, ':', 2) ELSE NULL END}))
 str_to_map(s, a, b) = map_from_entries(list_transform(string_split(s, a), x -> {k: split_part(x, b, 1), v: CASE WHEN contains(x, b) THEN split_part(x, b, 2) ELSE NULL END}))
 to_json(x) = CAST(to_json(x) AS VARCHAR)
-from_json/2 => TRY_CAST(CAST($1 AS JSON) AS $t)
+from_json/2 => TRY_CAST(TRY_CAST($1 AS JSON) AS $t)
 json_parse(s) = CAST(s AS JSON)
 json_format(j) = CAST(j AS VARCHAR)
 `

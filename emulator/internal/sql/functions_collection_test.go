@@ -52,6 +52,8 @@ func TestCollectionFunctions_mean_what_is_documented(t *testing.T) {
 		{"str_to_map('a=1&b', '&', '=')['a']", "1 string"},
 		{"to_json(named_struct('a', 1))", `{"a":1} string`},
 		{"from_json('{\"a\":[1,2]}', 'struct<a:array<bigint>>').a[1]", "2 bigint"},
+		{"from_json('x', 'array<bigint>')", "NULL array<bigint>"},
+		{"from_json('', 'array<bigint>')", "NULL array<bigint>"},
 	})
 }
 

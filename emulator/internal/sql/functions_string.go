@@ -26,7 +26,7 @@ substring(s, n, k) = @substr(s, n, k)
 substring_index(s, d, n) = CASE WHEN n = 0 OR d = '' THEN '' WHEN n > 0 THEN array_to_string(string_split(s, d)[1:n], d) ELSE array_to_string(string_split(s, d)[n:], d) END
 split_part(s, d, a) = split_part(s, d, a)
 split_part(s, d, a, b) = CASE WHEN b < a THEN '' ELSE array_to_string(string_split(s, d)[a:b], d) END
-split(s, p) = CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END
+split(s, p) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, true)
 split(s, p, cut) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, cut)
 _trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_filter(range(1, len(l) + 1), i -> l[i] <> '')), 0)] ELSE l END
 tolower(s) = lower(s)
@@ -80,5 +80,5 @@ regexp_instr(s, p, a) = @go_regexp_instr(s, p, CAST(a AS BIGINT), CAST(1 AS BIGI
 regexp_instr(s, p, a, n) = @go_regexp_instr(s, p, CAST(a AS BIGINT), CAST(n AS BIGINT), CAST(0 AS BIGINT))
 regexp_instr(s, p, a, n, r) = @go_regexp_instr(s, p, CAST(a AS BIGINT), CAST(n AS BIGINT), CAST(r AS BIGINT))
 regexp(s, p) = regexp_matches(s, p)
-get_json_object(j, p) = CASE WHEN json_valid(CAST(j AS VARCHAR)) THEN json_extract_string(CAST(j AS VARCHAR), p) ELSE NULL END
+get_json_object(j, p) = CASE WHEN contains(p, '*') THEN error('get_json_object: wildcards in a path are not supported') WHEN json_valid(CAST(j AS VARCHAR)) THEN json_extract_string(CAST(j AS VARCHAR), p) ELSE NULL END
 `

@@ -35,6 +35,8 @@ func TestStringFunctions_mean_what_is_documented(t *testing.T) {
 		{"split_part('a,b,c,d', ',', 10)", " string"},
 		{"split('a, b, c', ', ')", `["a","b","c"] array<string>`},
 		{"split('a1b22c', '[0-9]+')", `["a","b","c"] array<string>`},
+		{"split('a,b,c,,', ',')", `["a","b","c"] array<string>`},
+		{"split('a,b,c,,', ',', false)", `["a","b","c","",""] array<string>`},
 		{"tolower('aBc')", "abc string"},
 		{"toupper('aBc')", "ABC string"},
 		{"initcap('hello wORLD')", "Hello World string"},
@@ -94,6 +96,7 @@ func TestStringFunctions_mean_what_is_documented(t *testing.T) {
 		{"get_json_object('{\"a\":{\"b\":[1,{\"c\":\"x\"}]}}', '$.a.b[1].c')", "x string"},
 		{"get_json_object('{\"a\":{\"b\":1}}', '$.a')", `{"b":1} string`},
 		{"get_json_object('no json', '$.a')", "NULL string"},
+		{"get_json_object('{\"a\":[1]}', '$.a[*]')", "ODPS-0123144:Execution failed - get_json_object: wildcards in a path are not supported"},
 		{"char_matchcount('aabc', 'abcde')", "4 bigint"},
 	})
 }

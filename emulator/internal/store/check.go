@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -84,7 +85,7 @@ func (r *Report) Sound() bool { return r.Damages == 0 }
 func Check(ctx context.Context, dir string, lockTimeout time.Duration) (*Report, error) {
 	c := &checker{ctx: ctx, report: &Report{Findings: []Finding{}}, segments: dirFS(filepath.Join(dir, "segments")), contents: dirFS(filepath.Join(dir, "resources"))}
 	path := filepath.Join(dir, catalogueFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrNoStore)
 	}
 	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: lockTimeout})

@@ -138,6 +138,13 @@ func fingerprint(t *testing.T, dir string) map[string][32]byte {
 }
 
 func TestCheckNeedsAFolderThatNobodyUses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Check(t.Context(), file, time.Millisecond); !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("Check of a file = %v, want ErrNoStore", err)
+	}
 	if _, err := store.Check(t.Context(), t.TempDir(), time.Millisecond); !errors.Is(err, store.ErrNoStore) {
 		t.Errorf("Check of an empty folder = %v, want ErrNoStore", err)
 	}

@@ -73,7 +73,7 @@ func TestGoSDK_insert(t *testing.T) {
 		t.Errorf("after INSERT OVERWRITE:\n%swant\n%s", got, want)
 	}
 	for query, want := range map[string]string{
-		"insert into t values (null, 'x', 1)":          "ODPS-0121095",
+		"insert into t values (null, 'x', 1)":          "column id of table p1.t is NOT NULL, and 1 rows have no value for it",
 		"insert into t values (1, 'x', 123456789.00)":  "ODPS-0123144",
 		"insert into t values (1, 'x')":                "2 columns where the table takes 3",
 		"insert into t (id, nowhere) select 1, 2":      "nowhere",

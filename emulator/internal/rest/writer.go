@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -75,6 +76,9 @@ func (w *tableWriter) part(spec types.PartitionSpec) *part {
 func (w *tableWriter) write(batch arrow.RecordBatch) error {
 	full := w.arrange(batch)
 	defer full.Release()
+	if err := w.checkNulls(full); err != nil {
+		return err
+	}
 	if len(w.plan.dynamic) == 0 {
 		return w.part(w.plan.static).writer.WriteBatch(full)
 	}
@@ -101,6 +105,17 @@ func (w *tableWriter) write(batch arrow.RecordBatch) error {
 			return err
 		}
 		start = end
+	}
+	return nil
+}
+
+// checkNulls says which column may not be NULL; the store would only speak of bad data.
+func (w *tableWriter) checkNulls(batch arrow.RecordBatch) error {
+	for i, c := range w.table.Columns {
+		if n := batch.Column(i).NullN(); !c.Nullable && n > 0 {
+			return &sql.Error{Code: "ODPS-0121095", Message: fmt.Sprintf(
+				"Invalid argument - column %s of table %s is NOT NULL, and %d rows have no value for it", c.Name, w.table.Key, n)}
+		}
 	}
 	return nil
 }

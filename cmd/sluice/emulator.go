@@ -25,7 +25,7 @@ const emulatorEnv = "SLUICE_EMULATOR_"
 // modeFlags are what `sluice dev` and `sluice emulator` can do to clients.
 type modeFlags struct {
 	strict float64
-	given  func() bool // whether --strict was said
+	given  func() bool // whether --strict was said; nil if there is no command line
 	faults string
 }
 
@@ -37,7 +37,7 @@ func (f *modeFlags) add(cmd *cobra.Command) {
 }
 
 func (f *modeFlags) apply(o *emulator.Options) error {
-	if f.given() && !(f.strict > 0) {
+	if f.given != nil && f.given() && !(f.strict > 0) {
 		return usageError{fmt.Errorf("--strict=%v: the scale is above 0", f.strict)}
 	}
 	o.Strict = f.strict

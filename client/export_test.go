@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc/mem"
@@ -14,4 +16,16 @@ func DecodeBatch(schema, payload []byte) (arrow.RecordBatch, error) {
 	}
 	defer d.close()
 	return d.decode(mem.BufferSlice{mem.SliceBuffer(payload)})
+}
+
+// NewWriterAfterEnd is NewWriter on a machine so busy that the writer has ended before NewWriter looks at it.
+func (c *Client) NewWriterAfterEnd(ctx context.Context, cfg WriterConfig) (*Writer, error) {
+	w := newWriter(c, cfg)
+	if err := w.defineFirstSchema(); err != nil {
+		return nil, err
+	}
+	ctx, w.cancel = context.WithCancel(ctx)
+	defer w.cancel()
+	w.run(ctx)
+	return w, w.awaitOpen()
 }

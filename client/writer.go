@@ -150,13 +150,25 @@ func (c *Client) NewWriter(ctx context.Context, cfg WriterConfig) (*Writer, erro
 	}
 	ctx, w.cancel = context.WithCancel(ctx)
 	go w.run(ctx)
+	if err := w.awaitOpen(); err != nil {
+		w.cancel()
+		return nil, err
+	}
+	return w, nil
+}
+
+// awaitOpen waits until the server has granted the slice, or refused it. A slice that was sealed before may have its
+// opening and its end in the same moment: it counts as granted.
+func (w *Writer) awaitOpen() error {
 	select {
 	case <-w.ready:
-		return w, nil
+		return nil
 	case <-w.done:
-		w.cancel()
-		return nil, w.failure()
 	}
+	if w.opened != nil {
+		return nil
+	}
+	return w.failure()
 }
 
 func newWriter(c *Client, cfg WriterConfig) *Writer {

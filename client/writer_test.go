@@ -625,6 +625,19 @@ func TestSlicesSealedBeforeNeedNothing(t *testing.T) {
 	seal(t, again, 100)
 }
 
+// A writer of a sealed slice may have ended before anybody asks whether it has opened.
+func TestWriterThatEndedAtItsOpeningIsOpen(t *testing.T) {
+	f := newFake()
+	c := f.dial(t)
+	seal(t, openWriter(t, c, client.WriterConfig{}), 0)
+	cfg := client.WriterConfig{Run: "r", Output: client.TablePath("odps://p/tables/t"), OnTakeover: sluicev1.OnTakeover_ON_TAKEOVER_RESUME}
+	for range 20 {
+		if w, err := c.NewWriterAfterEnd(t.Context(), cfg); err != nil || !w.AlreadySealed() {
+			t.Fatalf("NewWriter = %v, %v, want the writer of a sealed slice", w, err)
+		}
+	}
+}
+
 func TestOversizedColumnsAndRowsAreRefusedHere(t *testing.T) {
 	f := newFake()
 	w := openWriter(t, f.dial(t), client.WriterConfig{})

@@ -33,7 +33,7 @@ AGAINST  ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse 
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: bin/sluice ## start everything, import real data by slices, kill a worker, export and compare
@@ -54,12 +54,12 @@ build: bin/sluiced bin/sluice ## build both programs into bin/
 
 # Go decides what must be built again, so the rules always run.
 .PHONY: bin/sluiced
-bin/sluiced:
+bin/sluiced: ## build the service alone, without cgo
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $@ ./cmd/sluiced
 	@test "$$(wc -c < $@)" -lt 41943040 || { echo "$@ is not below 40 MiB"; exit 1; }
 
 .PHONY: bin/sluice
-bin/sluice:
+bin/sluice: ## build the CLI, with service and embedded endpoint in it
 	CGO_ENABLED=1 go build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)" -o $@ ./cmd/sluice
 
 .PHONY: generate

@@ -17,7 +17,8 @@ type Report = store.Report
 // Finding is one line of a report.
 type Finding = store.Finding
 
-// Errors of Check, for errors.Is: the folder is open in an endpoint, or is none.
+// Errors for errors.Is. ErrHeld, of New and Check: another endpoint has the folder open. ErrNoStore, of Check: it is
+// no data folder.
 var (
 	ErrHeld    = store.ErrHeld
 	ErrNoStore = store.ErrNoStore

@@ -63,14 +63,17 @@ func TestFaults_leave_healthz_alone_and_count(t *testing.T) {
 	res, body := get(t, s, "/faults")
 	var counts emulator.FaultCounts
 	must(t, json.Unmarshal([]byte(body), &counts))
-	if res.StatusCode != http.StatusOK || counts.Seed != 1 || counts.Spec != "500=1" || counts.Injected["table"]["500"] != 1 || counts.Requests["table"] != 1 || len(counts.Requests) != 1 {
+	if res.StatusCode != http.StatusOK || !counts.On || counts.Seed != 1 || counts.Spec != "500=1" || counts.Injected["table"]["500"] != 1 || counts.Requests["table"] != 1 || len(counts.Requests) != 1 {
 		t.Errorf("/faults = %s %s", res.Status, body)
 	}
 	if got := s.FaultCounts(); got.Injected["table"]["500"] != 1 {
 		t.Errorf("FaultCounts = %+v", got)
 	}
-	if res, body := get(t, start(t, emulator.Options{}), "/faults"); res.StatusCode != http.StatusOK || !strings.Contains(body, `"spec":""`) {
+	if res, body := get(t, start(t, emulator.Options{}), "/faults"); res.StatusCode != http.StatusOK || !strings.HasPrefix(body, `{"on":false,"seed":0,"spec":""`) {
 		t.Errorf("/faults without faults = %s %s", res.Status, body)
+	}
+	if _, body := get(t, start(t, emulator.Options{Faults: faultsOf(t, "0:500=1")}), "/faults"); !strings.HasPrefix(body, `{"on":true,"seed":0,"spec":"500=1"`) {
+		t.Errorf("/faults with seed 0 = %s", body)
 	}
 }
 

@@ -46,7 +46,7 @@ func FaultsHelp() string { return faults.Help() }
 // FaultCounts are the requests seen and the faults injected, by class and kind.
 type FaultCounts = faults.Counts
 
-// FaultCounts returns what Options.Faults did so far; without it the zero value. The
+// FaultCounts returns what Options.Faults did so far; without it the zero value, whose On is false. The
 // path /faults answers with the same as JSON.
 func (s *Server) FaultCounts() FaultCounts {
 	if s.injector == nil {

@@ -52,7 +52,7 @@ func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, see
 	attrs := []slog.Attr{
 		slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 		slog.String("query", r.URL.RawQuery), slog.Int("status", seen.answered(broken)), slog.Int64("bytes", seen.bytes),
-		slog.Duration("elapsed", elapsed),
+		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),
 	}
 	if fault != "" {
 		attrs = append(attrs, slog.String("fault", fault))

@@ -8,12 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-io/sluice/emulator"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 )
 
 func newEmulatorCheck() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
-		Use: "check DIR", Short: "Verify the data folder of a look-alike that does not run", Args: args(cobra.ExactArgs(1)),
+		Use: "check DIR", Short: "Verify the data folder of a look-alike that does not run", Args: cobra.ExactArgs(1),
 		Long: "Verifies a data folder (--data of `sluice emulator`; of `sluice dev` the folder endpoint/ below its --data) without changing it:\n" +
 			"the catalogue, every checksum of every file that it lists, every batch against its table's columns, counters against sums.\n" +
 			"Prints a line for each finding, and one with counts. Notes are no damage.\n\n" +
@@ -21,7 +22,7 @@ func newEmulatorCheck() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			report, err := emulator.Check(cmd.Context(), args[0])
 			if err != nil {
-				return usageError{err} // nothing was checked: not the exit code of damage
+				return startup.Usage(err) // nothing was checked: not the exit code of damage
 			}
 			if err := printReport(cmd.OutOrStdout(), args[0], report, asJSON); err != nil {
 				return err

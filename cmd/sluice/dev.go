@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-io/sluice/emulator"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 	"github.com/sluice-io/sluice/internal/version"
 	"github.com/sluice-io/sluice/service"
 )
@@ -32,7 +33,7 @@ type devFlags struct {
 func newDev() *cobra.Command {
 	f := &devFlags{}
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Run service and embedded endpoint together", Args: args(cobra.NoArgs),
+		Use: "dev", Short: "Run service and embedded endpoint together",
 		Long: "Runs the service and a MaxCompute look-alike in one process, and prints one line when both answer:\n\n" +
 			"  ready grpc=HOST:PORT maxcompute=http://HOST:PORT/api project=NAME\n\n" +
 			"MaxCompute clients use access id " + localAccessID + " and key " + localAccessKey + ". Without --data, tables end with the process.",
@@ -59,10 +60,11 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	logger := newLogger(f.verbose)
+	warnOfMisspelt(ctx, logger, startup.Misspelt(os.Environ(), nil, emulatorEnv)) // it reads none at all
 	options.DataDir, options.Logger = filepath.Join(dir, "endpoint"), logger
 	endpoint, err := emulator.New(options)
 	if err != nil {
-		return fmt.Errorf("start endpoint: %w", err)
+		return explainStart(err, "--endpoint-listen")
 	}
 	defer func() { err = errors.Join(err, endpoint.Close()) }()
 	endpoint.Start()
@@ -71,7 +73,7 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) (err error) {
 		MaxCompute: service.MaxCompute{Endpoint: endpoint.Endpoint(), Project: f.project, AccessID: localAccessID, AccessKey: localAccessKey},
 	})
 	if err != nil {
-		return fmt.Errorf("start service: %w", err)
+		return startup.Explain(fmt.Errorf("start service: %w", err), "--listen", "--data")
 	}
 	return serveUntilDone(ctx, server, func() error {
 		_, err := fmt.Fprintf(out, "ready grpc=%s maxcompute=%s project=%s\n", server.Addr(), endpoint.Endpoint(), f.project)

@@ -8,14 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/sluice-io/sluice/emulator"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 )
 
 // emulatorEnv begins the environment variables of the emulator's flags: --log-format is
@@ -38,7 +37,7 @@ func (f *modeFlags) add(cmd *cobra.Command) {
 
 func (f *modeFlags) apply(o *emulator.Options) error {
 	if f.given != nil && f.given() && !(f.strict > 0) {
-		return usageError{fmt.Errorf("--strict=%v: the scale is above 0", f.strict)}
+		return startup.Usage(fmt.Errorf("--strict=%v: the scale is above 0", f.strict))
 	}
 	o.Strict = f.strict
 	if f.faults == "" {
@@ -46,7 +45,7 @@ func (f *modeFlags) apply(o *emulator.Options) error {
 	}
 	faults, err := emulator.ParseFaults(f.faults)
 	if err != nil {
-		return usageError{fmt.Errorf("--faults: %w", err)}
+		return startup.Usage(fmt.Errorf("--faults: %w", err))
 	}
 	o.Faults = faults
 	return nil
@@ -59,12 +58,13 @@ type emulatorFlags struct {
 	schemas, anonymous, quiet             bool
 	logFormat                             string
 	idle, grace                           time.Duration
+	misspelt                              []startup.Misspelling
 }
 
 func newEmulator() *cobra.Command {
 	f := &emulatorFlags{}
 	cmd := &cobra.Command{
-		Use: "emulator", Short: "Run the MaxCompute look-alike alone", Args: args(cobra.NoArgs),
+		Use: "emulator", Short: "Run the MaxCompute look-alike alone",
 		Long: "Runs the MaxCompute look-alike alone, for any MaxCompute client, and prints one line when it answers:\n\n" +
 			"  ready maxcompute=http://HOST:PORT/api\n\n" +
 			"With --store discard it verifies every checksum and keeps nothing: for benchmarks.\n" +
@@ -72,9 +72,10 @@ func newEmulator() *cobra.Command {
 			"SIGTERM and SIGINT end it when the running requests are done, or after --grace; a second one at once.\n\n" +
 			"--faults injects faults: " + emulator.FaultsHelp(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-				return usageError{err}
+			if err := startup.FromEnvironment(cmd.Flags(), emulatorEnv, os.LookupEnv); err != nil {
+				return startup.Usage(err)
 			}
+			f.misspelt = startup.Misspelt(os.Environ(), startup.Variables(cmd.Flags(), emulatorEnv), emulatorEnv)
 			return f.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
@@ -98,30 +99,15 @@ func newEmulator() *cobra.Command {
 	return cmd
 }
 
-// fromEnvironment sets the flags that the command line left to the environment.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var failed []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := emulatorEnv + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || f.Changed {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = append(failed, fmt.Errorf("environment variable %s: %w", name, err))
-		}
-	})
-	return errors.Join(failed...)
-}
-
 func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
 	options, err := f.options()
 	if err != nil {
-		return usageError{err}
+		return startup.Usage(err)
 	}
+	warnOfMisspelt(ctx, options.Logger, f.misspelt)
 	endpoint, err := emulator.New(options)
 	if err != nil {
-		return fmt.Errorf("start endpoint: %w%s", err, advice(err))
+		return explainStart(err, "--listen")
 	}
 	endpoint.Start()
 	if _, err := fmt.Fprintf(out, "ready maxcompute=%s\n", endpoint.Endpoint()); err != nil {
@@ -180,13 +166,18 @@ func requestLogger(file *os.File, format string, quiet bool) (*slog.Logger, erro
 	return nil, fmt.Errorf("--log-format is text, json or auto, not %q", format)
 }
 
-// advice says what to do about an error at the start, where there is something to say.
-func advice(err error) string {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "\nsomething listens there already: --listen names another address, with port 0 a free one"
-	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
-		return "\nthe folder of --data must be one that this user may create files in"
+// explainStart adds to an error of the endpoint's start what to do about it.
+func explainStart(err error, listenFlag string) error {
+	err = fmt.Errorf("start endpoint: %w", err)
+	if errors.Is(err, emulator.ErrHeld) {
+		return fmt.Errorf("%w\nend that process, or name another folder with --data", err)
 	}
-	return ""
+	return startup.Explain(err, listenFlag, "--data")
+}
+
+// warnOfMisspelt logs one line for each variable that was probably meant for this program.
+func warnOfMisspelt(ctx context.Context, logger *slog.Logger, found []startup.Misspelling) {
+	for _, m := range found {
+		logger.WarnContext(ctx, "an environment variable is no setting and has no effect", m.Attrs()...)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,11 +30,17 @@ type endpointProcess struct {
 
 func emulatorCommand(t *testing.T, environ []string, flags ...string) *exec.Cmd {
 	t.Helper()
+	return sluiceProcess(t, environ, append([]string{"emulator"}, flags...)...)
+}
+
+// sluiceProcess is a command line of the program as a process to be.
+func sluiceProcess(t *testing.T, environ []string, args ...string) *exec.Cmd {
+	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, append([]string{"emulator"}, flags...)...)
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(append(os.Environ(), beSluice+"=1"), environ...)
 	return cmd
 }
@@ -163,7 +170,7 @@ func TestEmulatorSecondSignalCuts(t *testing.T) {
 func TestEmulatorSaysWhyItCannotStart(t *testing.T) {
 	running := startEmulator(t, nil, "--listen", "127.0.0.1:0", "--data", t.TempDir())
 	used := t.TempDir()
-	startEmulator(t, nil, "--listen", "127.0.0.1:0", "--data", used)
+	holder := startEmulator(t, nil, "--listen", "127.0.0.1:0", "--data", used).cmd.Process.Pid
 	file := write(t, t.TempDir(), "file", "")
 	for name, c := range map[string]struct {
 		flags []string
@@ -171,7 +178,11 @@ func TestEmulatorSaysWhyItCannotStart(t *testing.T) {
 		want  string
 	}{
 		"port":         {[]string{"--listen", running.addr}, exitFailed, "address already in use\nsomething listens there already: --listen names another address"},
-		"folder":       {[]string{"--listen", "127.0.0.1:0", "--data", used}, exitFailed, "folder " + used + " is in use by another process"},
+		"folder":       {[]string{"--listen", "127.0.0.1:0", "--data", used}, exitFailed, used + ": the folder is in use by a running endpoint" + heldBy(holder) + "\nend that process, or name another folder with --data"},
+		"no port":      {[]string{"--listen", "127.0.0.1"}, exitUsage, "missing port in address\n--listen is HOST:PORT"},
+		"not here":     {[]string{"--listen", "192.0.2.1:0"}, exitFailed, "\n--listen must name an address of this machine"},
+		"command":      {[]string{"chekc"}, exitUsage, `sluice: unknown command "chekc" for "sluice emulator": did you mean "check"?`},
+		"strict space": {[]string{"--strict", "60"}, exitUsage, "--strict takes its value behind an equals sign: --strict=60"},
 		"unwritable":   {[]string{"--listen", "127.0.0.1:0", "--data", filepath.Join(file, "data")}, exitFailed, "must be one that this user may create files in"},
 		"fault kind":   {[]string{"--faults", "1:505=1"}, exitUsage, `no kind "505"; the kinds are expire 429`},
 		"fault class":  {[]string{"--faults", "1:429@blocks=1"}, exitUsage, `no class "blocks"; the classes are tunnel rest upload`},
@@ -196,6 +207,59 @@ func TestEmulatorSaysWhyItCannotStart(t *testing.T) {
 	}
 }
 
+// heldBy is what a refusal says of the process that holds a folder, where the system tells.
+func heldBy(pid int) string {
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", pid)
+}
+
+func TestDevSaysWhyItCannotStart(t *testing.T) {
+	running := startEmulator(t, nil, "--listen", "127.0.0.1:0")
+	data := t.TempDir()
+	holder := startEmulator(t, nil, "--listen", "127.0.0.1:0", "--data", filepath.Join(data, "endpoint")).cmd.Process.Pid
+	for name, c := range map[string]struct {
+		flags []string
+		code  int
+		want  string
+	}{
+		"endpoint's port": {[]string{"--endpoint-listen", running.addr}, exitFailed, "\nsomething listens there already: --endpoint-listen names another address"},
+		"service's port":  {[]string{"--endpoint-listen", "127.0.0.1:0", "--listen", running.addr}, exitFailed, "\nsomething listens there already: --listen names another address"},
+		"service's form":  {[]string{"--endpoint-listen", "127.0.0.1:0", "--listen", "127.0.0.1"}, exitUsage, "\n--listen is HOST:PORT"},
+		"folder":          {[]string{"--data", data}, exitFailed, "in use by a running endpoint" + heldBy(holder) + "\nend that process"},
+		"strict space":    {[]string{"--strict", "60"}, exitUsage, "--strict takes its value behind an equals sign: --strict=60"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := sluiceProcess(t, nil, append([]string{"dev"}, c.flags...)...).CombinedOutput()
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			if !ok || exit.ExitCode() != c.code || !strings.Contains(string(out), c.want) {
+				t.Errorf("%v\n%s\nwant exit code %d and %q", err, out, c.code, c.want)
+			}
+		})
+	}
+	t.Run("a variable of the emulator's", func(t *testing.T) {
+		out, err := sluiceProcess(t, []string{"SLUICE_EMULATOR_FAULTS=7"}, "dev", "--endpoint-listen", running.addr).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "level=WARN") || !strings.Contains(string(out), "variable=SLUICE_EMULATOR_FAULTS") {
+			t.Errorf("%v\n%s\nwant a warning: sluice dev reads no variables", err, out)
+		}
+	})
+}
+
+func TestEmulatorWarnsOfMisspeltVariables(t *testing.T) {
+	p := startEmulator(t, []string{"SLUICE_EMULATOR_LOGFORMAT=text", "SLUICE_EMULATOR_COLOUR=secret", "SLUICE_EMULATOR_DATA="}, "--listen", "127.0.0.1:0", "--quiet")
+	p.signal(syscall.SIGTERM)
+	_, log := p.wait()
+	for _, want := range []string{`"level":"WARN"`, `"variable":"SLUICE_EMULATOR_LOGFORMAT","did_you_mean":"SLUICE_EMULATOR_LOG_FORMAT"`, `"variable":"SLUICE_EMULATOR_COLOUR"}`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("log:\n%swant %s", log, want)
+		}
+	}
+	if strings.Count(log, "\n") != 2 || strings.Contains(log, "secret") {
+		t.Errorf("log:\n%swant two lines, and no value", log)
+	}
+}
+
 // requestLines are the log's lines about requests, with the form they are in.
 func requestLines(log string) (lines []string) {
 	for line := range strings.Lines(log) {
@@ -211,8 +275,8 @@ func TestEmulatorLogsOneLinePerRequest(t *testing.T) {
 		flags []string
 		want  *regexp.Regexp // nil = no line
 	}{
-		"by default JSON, as this is no terminal": {nil, regexp.MustCompile(`^\{.*"msg":"request","odps_request_id":"[0-9A-F]{24}","method":"GET","path":"/api/projects/p".*"status":200`)},
-		"text":  {[]string{"--log-format", "text"}, regexp.MustCompile(`msg=request odps_request_id=[0-9A-F]{24} method=GET path=/api/projects/p .*status=200`)},
+		"by default JSON, as this is no terminal": {nil, regexp.MustCompile(`^\{.*"msg":"request","odps_request_id":"[0-9A-F]{24}","method":"GET","path":"/api/projects/p".*"status":200,.*"elapsed_ms":[0-9.]+`)},
+		"text":  {[]string{"--log-format", "text"}, regexp.MustCompile(`msg=request odps_request_id=[0-9A-F]{24} method=GET path=/api/projects/p .*status=200 .*elapsed_ms=[0-9.]+`)},
 		"quiet": {[]string{"--quiet"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -197,32 +195,38 @@ func write(t *testing.T, dir, name, content string) string {
 }
 
 func TestExitCodes(t *testing.T) {
-	t.Setenv(beSluice, "1")
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []struct {
 		args []string
 		want int
+		says string // at the begin of the first line; of standard output where it is 0, else of standard error
 	}{
-		{[]string{"version"}, exitOK},
-		{[]string{"table", "drop"}, exitUsage},
-		{[]string{"table", "import", "a.csv", "t", "--slices", "0"}, exitUsage},
-		{[]string{"table", "import", "a.csv", "t", "--slice", "1", "--slices", "2"}, exitUsage},
-		{[]string{"dev", "--no-such-flag"}, exitUsage},
-		{[]string{"emulator", "--store", "lose"}, exitUsage},
-		{[]string{"table", "list", "--addr", closedAddress(t)}, exitFailed},
+		{[]string{"version"}, exitOK, "sluice dev"},
+		{[]string{"--version"}, exitOK, "sluice dev"},
+		{[]string{}, exitOK, "Rows in and out"},
+		{[]string{"table"}, exitOK, "TABLE is"},
+		{[]string{"tabel", "list", "--json"}, exitUsage, `sluice: unknown command "tabel" for "sluice": did you mean "table"?`},
+		{[]string{"table", "bogus"}, exitUsage, `sluice: unknown command "bogus" for "sluice table": 'sluice table --help' lists them`},
+		{[]string{"help", "emulatr"}, exitUsage, `sluice: unknown command "emulatr" for "sluice": did you mean "emulator"?`},
+		{[]string{"demo", "x"}, exitUsage, "sluice: accepts 0 arg(s)"},
+		{[]string{"table", "drop"}, exitUsage, "sluice: accepts 1 arg(s)"},
+		{[]string{"table", "import", "a.csv", "t", "--slices", "0"}, exitUsage, "sluice: --slices"},
+		{[]string{"table", "import", "a.csv", "t", "--slice", "1", "--slices", "2"}, exitUsage, "sluice: --slice needs --run"},
+		{[]string{"dev", "--no-such-flag"}, exitUsage, "sluice: unknown flag: --no-such-flag"},
+		{[]string{"emulator", "--store", "lose"}, exitUsage, "sluice: --store"},
+		{[]string{"table", "list", "--addr", closedAddress(t)}, exitFailed, "sluice: "},
 	} {
-		err := exec.Command(program, c.args...).Run()
-		code := 0
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			code = exit.ExitCode()
-		} else if err != nil {
+		cmd := sluiceProcess(t, nil, c.args...)
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 			t.Fatal(err)
 		}
-		if code != c.want {
-			t.Errorf("sluice %s: exit code %d, want %d", strings.Join(c.args, " "), code, c.want)
+		said := &out
+		if c.want != exitOK {
+			said = &errs
+		}
+		if code := cmd.ProcessState.ExitCode(); code != c.want || !strings.HasPrefix(said.String(), c.says) {
+			t.Errorf("sluice %s: exit code %d, want %d\n%swant %q", strings.Join(c.args, " "), code, c.want, said, c.says)
 		}
 	}
 }

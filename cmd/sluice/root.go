@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-io/sluice/client"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 	"github.com/sluice-io/sluice/internal/version"
 )
 
@@ -20,24 +21,18 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError marks what the caller typed wrong.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // run carries out one command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
 	root := newRoot() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var usage usageError
 	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "sluice: interrupted:", err)
 		return exitInterrupted
-	case errors.As(err, &usage):
+	case startup.IsUsage(err):
 		fmt.Fprintln(os.Stderr, "sluice:", err)
 		return exitUsage
 	}
@@ -47,31 +42,21 @@ func run(ctx context.Context, args []string) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use: "sluice", Short: "Rows in and out of MaxCompute tables", SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use: "sluice", Short: "Rows in and out of MaxCompute tables", Version: version.Text(), SilenceErrors: true, SilenceUsage: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("sluice {{.Version}}\n")
 	root.AddCommand(newDev(), newEmulator(), newTable(), newDemo(), newVersion())
+	startup.CheckUsage(root)
 	return root
 }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: args(cobra.NoArgs),
+		Use: "version", Short: "Print the version, as --version does",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sluice %s %s\n", version.Version, version.Revised())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "sluice", version.Text())
 			return err
 		},
-	}
-}
-
-// args marks a wrong number of arguments as wrong usage.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w\nusage: %s", err, cmd.UseLine())}
-		}
-		return nil
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-io/sluice/client"
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
 	"github.com/sluice-io/sluice/internal/cli/show"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 	"github.com/sluice-io/sluice/internal/cli/tableio"
 	"github.com/sluice-io/sluice/internal/cli/transfer"
 )
@@ -28,7 +29,6 @@ func newTable() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "table", Short: "Create, look at, fill and empty tables",
 		Long: "TABLE is odps://project/tables/name[/pt=1...], or name, project.name, project.schema.name with --partition beside it.",
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f.conn.flags(cmd)
 	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
@@ -47,7 +47,7 @@ type createFlags struct {
 func newTableCreate(t *tableFlags) *cobra.Command {
 	f := &createFlags{tableFlags: t}
 	cmd := &cobra.Command{
-		Use: "create TABLE", Short: "Create a table", Args: args(cobra.ExactArgs(1)),
+		Use: "create TABLE", Short: "Create a table", Args: cobra.ExactArgs(1),
 		Example: "  sluice table create fruit -c 'id bigint not null' -c 'name string'\n  sluice table create birds --from birdstrikes.csv",
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
@@ -64,7 +64,7 @@ func newTableCreate(t *tableFlags) *cobra.Command {
 func (f *createFlags) run(cmd *cobra.Command, name string) error {
 	ref, err := transfer.ParseTable(name, "")
 	if err != nil {
-		return usageError{err}
+		return startup.Usage(err)
 	}
 	schema, err := f.schema(cmd.Context())
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *createFlags) run(cmd *cobra.Command, name string) error {
 
 func (f *createFlags) schema(ctx context.Context) (*sluicev1.TableSchema, error) {
 	if (len(f.columns) == 0) == (f.from == "") {
-		return nil, usageError{errors.New("say the columns with --column, or take them --from a file")}
+		return nil, startup.Usage(errors.New("say the columns with --column, or take them --from a file"))
 	}
 	schema := &sluicev1.TableSchema{}
 	var err error
@@ -113,7 +113,7 @@ func parseColumns(texts []string) ([]*sluicev1.Column, error) {
 	for _, text := range texts {
 		name, typ, ok := strings.Cut(strings.TrimSpace(text), " ")
 		if !ok {
-			return nil, usageError{fmt.Errorf("%q is no column: 'name type [not null]'", text)}
+			return nil, startup.Usage(fmt.Errorf("%q is no column: 'name type [not null]'", text))
 		}
 		plain, notNull := strings.CutSuffix(strings.ToLower(strings.TrimSpace(typ)), "not null")
 		columns = append(columns, newColumn(name, strings.TrimSpace(plain), notNull))
@@ -129,7 +129,7 @@ func newColumn(name, typ string, notNull bool) *sluicev1.Column {
 func columnsOf(ctx context.Context, path, format string) (_ []*sluicev1.Column, err error) {
 	kind, err := tableio.FormatOf(path, format)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, startup.Usage(err)
 	}
 	var columns []*sluicev1.Column
 	if kind == tableio.CSV || kind == tableio.JSON {
@@ -157,7 +157,7 @@ func columnsOf(ctx context.Context, path, format string) (_ []*sluicev1.Column, 
 func newTableDrop(f *tableFlags) *cobra.Command {
 	var ifExists bool
 	cmd := &cobra.Command{
-		Use: "drop TABLE", Short: "Drop a table with all its rows", Args: args(cobra.ExactArgs(1)),
+		Use: "drop TABLE", Short: "Drop a table with all its rows", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.onTable(cmd, args[0], func(ctx context.Context, c *client.Client, ref *sluicev1.TableRef) error {
 				deleted, err := c.DeleteTable(ctx, ref, ifExists)
@@ -184,7 +184,7 @@ func newTableDrop(f *tableFlags) *cobra.Command {
 func (f *tableFlags) onTable(cmd *cobra.Command, name string, do func(context.Context, *client.Client, *sluicev1.TableRef) error) error {
 	ref, err := transfer.ParseTable(name, "")
 	if err != nil {
-		return usageError{err}
+		return startup.Usage(err)
 	}
 	return f.conn.with(cmd.Context(), func(c *client.Client) error { return do(cmd.Context(), c, ref) })
 }
@@ -192,7 +192,7 @@ func (f *tableFlags) onTable(cmd *cobra.Command, name string, do func(context.Co
 func newTableList(f *tableFlags) *cobra.Command {
 	var project, schema, prefix string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List tables", Args: args(cobra.NoArgs),
+		Use: "list", Short: "List tables",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.conn.with(cmd.Context(), func(c *client.Client) error {
 				var tables []*sluicev1.Table
@@ -218,7 +218,7 @@ func newTableList(f *tableFlags) *cobra.Command {
 func newTableDescribe(f *tableFlags) *cobra.Command {
 	var partitions bool
 	cmd := &cobra.Command{
-		Use: "describe TABLE", Short: "Show a table's columns", Args: args(cobra.ExactArgs(1)),
+		Use: "describe TABLE", Short: "Show a table's columns", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.onTable(cmd, args[0], func(ctx context.Context, c *client.Client, ref *sluicev1.TableRef) error {
 				table, err := c.GetTable(ctx, ref)
@@ -254,7 +254,7 @@ func newTableHead(f *tableFlags) *cobra.Command {
 	var rows int64
 	var sel selection
 	cmd := &cobra.Command{
-		Use: "head TABLE", Short: "Show the first rows", Args: args(cobra.ExactArgs(1)),
+		Use: "head TABLE", Short: "Show the first rows", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := sel.spec(args[0])
 			if err != nil {
@@ -308,7 +308,7 @@ func (s *selection) flags(cmd *cobra.Command) {
 func (s *selection) spec(name string) (*sluicev1.ReadSessionSpec, error) {
 	ref, err := transfer.ParseTable(name, "")
 	if err != nil {
-		return nil, usageError{err}
+		return nil, startup.Usage(err)
 	}
 	return &sluicev1.ReadSessionSpec{Table: ref, Columns: s.columns, Partitions: s.partitions, RowFilter: s.where}, nil
 }

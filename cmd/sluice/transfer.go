@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-io/sluice/client"
 	"github.com/sluice-io/sluice/internal/cli/progress"
 	"github.com/sluice-io/sluice/internal/cli/show"
+	"github.com/sluice-io/sluice/internal/cli/startup"
 	"github.com/sluice-io/sluice/internal/cli/transfer"
 )
 
@@ -29,7 +30,7 @@ type importFlags struct {
 func newTableImport(t *tableFlags) *cobra.Command {
 	f := &importFlags{tableFlags: t}
 	cmd := &cobra.Command{
-		Use: "import FILE TABLE", Short: "Write a file's rows into a table", Args: args(cobra.ExactArgs(2)),
+		Use: "import FILE TABLE", Short: "Write a file's rows into a table", Args: cobra.ExactArgs(2),
 		Long: "Writes a file's rows into a table: all of them become visible at once, when the last slice is sealed, and replace the table's\n" +
 			"rows unless --append is given. With --run several processes write one slice each (--slice) of the same file.",
 		Example: "  sluice table import birdstrikes.csv birds --create\n" +
@@ -58,11 +59,11 @@ func newTableImport(t *tableFlags) *cobra.Command {
 
 func (f *importFlags) run(cmd *cobra.Command, file, table string) error {
 	if err := f.check(); err != nil {
-		return usageError{err}
+		return startup.Usage(err)
 	}
 	ref, err := transfer.ParseTable(table, f.partition)
 	if err != nil {
-		return usageError{err}
+		return startup.Usage(err)
 	}
 	f.job.File, f.job.Output = file, ref
 	f.job.Meter = f.meter("import", f.quiet)
@@ -170,7 +171,7 @@ func newTableExport(t *tableFlags) *cobra.Command {
 	var job transfer.Export
 	var quiet bool
 	cmd := &cobra.Command{
-		Use: "export TABLE FILE", Short: "Write a table's rows into a file", Args: args(cobra.ExactArgs(2)),
+		Use: "export TABLE FILE", Short: "Write a table's rows into a file", Args: cobra.ExactArgs(2),
 		Long:    "Writes a snapshot of a table into a file. FILE - is standard output, with --format.",
 		Example: "  sluice table export flights flights.parquet --slices 4\n  sluice table export birds - --format csv --columns airport_name,flight_date",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
+	"github.com/sluice-io/sluice/internal/cli/startup"
 	"github.com/sluice-io/sluice/internal/version"
 	"github.com/sluice-io/sluice/service"
 )
@@ -26,28 +25,32 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "sluiced",
 		Short:         "Stream rows in and out of MaxCompute tables over gRPC",
-		Version:       strings.TrimSpace(version.Version + " " + version.Revised()),
-		Args:          cobra.NoArgs,
+		Version:       version.Text(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			envErr := fromEnvironment(cmd.Flags(), os.LookupEnv)
+			envErr := startup.FromEnvironment(cmd.Flags(), envPrefix, os.LookupEnv)
 			logger, logErr := newLogger(logLevel)
 			cfg.Logger, cfg.Version, cfg.Revision = logger, version.Version, version.Revised()
 			cfg.MaxCompute.AccessKey = service.Secret(accessKey)
 			cfg.MaxCompute.STSToken = service.Secret(stsToken)
 			cfg.SigningKey = service.Secret(signingKey)
 			if err := errors.Join(envErr, logErr, cfg.Validate()); err != nil { // all faults at once
-				return err
+				return startup.Usage(err)
+			}
+			for _, m := range startup.Misspelt(os.Environ(), startup.Variables(cmd.Flags(), envPrefix), "") {
+				logger.WarnContext(cmd.Context(), "an environment variable is no setting and has no effect", m.Attrs()...)
 			}
 			server, err := service.New(cfg)
 			if err != nil {
-				return err
+				return startup.Explain(err, "--listen", "--ledger")
 			}
 			logger.InfoContext(cmd.Context(), "ready", slog.String("grpc", server.Addr()), slog.String("maxcompute", cfg.MaxCompute.Endpoint))
 			return run(cmd.Context(), server, cfg)
 		},
 	}
+	cmd.SetVersionTemplate("sluiced {{.Version}}\n")
+	startup.CheckUsage(cmd)
 	f := cmd.Flags()
 	f.StringVar(&cfg.Listen, "listen", "0.0.0.0:50051", "address of the gRPC server, host:port")
 	f.StringVar(&cfg.MaxCompute.Endpoint, "endpoint", "", "MaxCompute service endpoint, like http://service.region.maxcompute.aliyun.com/api (required)")
@@ -81,22 +84,6 @@ func run(ctx context.Context, server *service.Server, cfg service.Config) error 
 	stop()
 	tasks.Wait()
 	return err
-}
-
-// fromEnvironment fills flags that were not given from SLUICE_NAME, and joins the errors of those that it could not.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var failed []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || f.Changed {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = append(failed, fmt.Errorf("environment variable %s: %w", name, err))
-		}
-	})
-	return errors.Join(failed...)
 }
 
 func newLogger(level string) (*slog.Logger, error) {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,14 +52,50 @@ func TestASilentEndpointIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestFlagsWinOverTheEnvironment(t *testing.T) {
-	f := command().Flags()
-	if err := f.Set("put-slots", "3"); err != nil {
+// beSluiced makes the test binary behave as the program.
+const beSluiced = "SLUICE_TEST_BE_SLUICED"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beSluiced) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestExitCodes(t *testing.T) {
+	ledger := filepath.Join(t.TempDir(), "ledger.db")
+	right := []string{"--endpoint", "http://127.0.0.1:1/api", "--access-id", "a", "--access-key", "b", "--project", "p", "--ledger", ledger}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"SLUICE_PUT_SLOTS": "many", "SLUICE_LEDGER": filepath.Join("x", "y")}
-	err := fromEnvironment(f, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-	if err != nil || f.Lookup("put-slots").Value.String() != "3" || f.Lookup("ledger").Value.String() != env["SLUICE_LEDGER"] {
-		t.Errorf("%v, put-slots %s, ledger %s", err, f.Lookup("put-slots").Value, f.Lookup("ledger").Value)
+	defer taken.Close()
+	for name, c := range map[string]struct {
+		args []string
+		env  string
+		code int
+		want string
+	}{
+		"version":       {[]string{"--version"}, "", 0, "sluiced dev"},
+		"flag":          {[]string{"--ledgr", "x"}, "", 2, "unknown flag: --ledgr\n'sluiced --help' lists the flags"},
+		"argument":      {[]string{"serve"}, "", 2, "accepts 0 arg(s), received 1\nusage: sluiced"},
+		"configuration": {[]string{"--ledger", ledger}, "", 2, "endpoint"},
+		"variable":      {right, "SLUICE_GRACE=soon", 2, "environment variable SLUICE_GRACE"},
+		"taken port":    {append([]string{"--listen", taken.Addr().String()}, right...), "", 1, "\nsomething listens there already: --listen names another address"},
+		"no port":       {append([]string{"--listen", "127.0.0.1"}, right...), "", 2, "\n--listen is HOST:PORT"},
+		"misspelt":      {append([]string{"--listen", taken.Addr().String()}, right...), "SLUICE_PUTSLOTS=3", 1, `"variable":"SLUICE_PUTSLOTS","did_you_mean":"SLUICE_PUT_SLOTS"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], c.args...)
+			cmd.Env = append(os.Environ(), beSluiced+"=1", c.env)
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState == nil {
+				t.Fatal(err)
+			}
+			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.want) {
+				t.Errorf("exit code %d, want %d\n%s\nwant %q", code, c.code, out, c.want)
+			}
+		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/sluice-io/sluice/internal/cli/startup"
 )
 
 func main() {
@@ -15,6 +17,14 @@ func main() {
 	defer stop()
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "sluiced:", err)
-		os.Exit(1) //nolint:gocritic // stop only ends the signal handling of a process that ends
+		os.Exit(exitCode(err)) //nolint:gocritic // stop only ends the signal handling of a process that ends
 	}
+}
+
+// exitCode is 2 for what the caller set wrong, and 1 for what could not be done.
+func exitCode(err error) int {
+	if startup.IsUsage(err) {
+		return 2
+	}
+	return 1
 }

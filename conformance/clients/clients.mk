@@ -16,11 +16,11 @@ conformance-smoke: bin/sluice ## a small cut of it, below 4 minutes
 	$(CLIENTS)/run smoke $(SUITES)
 
 .PHONY: conformance-pyodps
-conformance-pyodps: bin/sluice $(VENV)/.ready
+conformance-pyodps: bin/sluice $(VENV)/.ready ## PyODPS by pytest; CUT=smoke for the small cut, ARGS=…
 	cd $(CLIENTS)/python && $(CURDIR)/$(VENV)/bin/python -m pytest -q -p no:cacheprovider $(if $(filter smoke,$(CUT)),-m smoke) $(ARGS)
 
 .PHONY: conformance-java
-conformance-java: bin/sluice
+conformance-java: bin/sluice ## the Java SDK, the Storage API's client and JDBC by JUnit; CUT and ARGS as above
 	$(CLIENTS)/java/run $(CUT) $(ARGS)
 
 # The Java SDK's adapter of the matrix. Maven sees itself what must be built again.
@@ -29,7 +29,7 @@ java-adapter:
 	mvn -q -f $(CLIENTS)/java -pl sdk -am process-classes
 
 .PHONY: conformance-matrix
-conformance-matrix: bin/sluice java-adapter bin/sluiced out/conformance/matrixgosdk out/conformance/matrixsluice $(VENV)/.ready
+conformance-matrix: bin/sluice java-adapter bin/sluiced out/conformance/matrixgosdk out/conformance/matrixsluice $(VENV)/.ready ## every writer × every reader × every type; CUT and ARGS
 	$(VENV)/bin/python $(CLIENTS)/matrix/run.py --cut $(CUT) $(ARGS)
 
 # The stamp is newer than the requirements when the environment is complete.
@@ -41,7 +41,7 @@ $(VENV)/.ready: $(CLIENTS)/python/requirements.txt
 
 # The Go SDK's own tests; ARGS='-run odps/tunnel' picks. The small cut leaves out those that sleep.
 .PHONY: conformance-go-sdk
-conformance-go-sdk: bin/sluice
+conformance-go-sdk: bin/sluice ## the Go SDK's own tests; CUT and ARGS
 	go run ./$(CLIENTS)/go/cmd/sdktests $(if $(filter smoke,$(CUT)),-smoke) $(ARGS)
 
 # The matrix's adapters in Go. Go decides what must be built again.

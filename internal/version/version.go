@@ -1,7 +1,10 @@
 // Package version holds what the build says about itself. The Makefile sets the variables with -ldflags.
 package version
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+)
 
 var (
 	// Version is the release, or "dev".
@@ -9,6 +12,9 @@ var (
 	// Revision is the commit the binary was built from; empty if the build does not know.
 	Revision = ""
 )
+
+// Text is what --version prints behind the program's name: the release and, if it is known, the commit.
+func Text() string { return strings.TrimSpace(Version + " " + Revised()) }
 
 // Revised is Revision, or what the Go tool recorded of the checkout.
 func Revised() string {

@@ -175,6 +175,8 @@ func (i *Injector) action(d drawn, r *http.Request, class string) Action {
 
 // Counts are what an injector saw and did.
 type Counts struct {
+	// On is false where no faults are injected: a seed of 0 is one as any other.
+	On       bool                      `json:"on"`
 	Seed     uint64                    `json:"seed"`
 	Spec     string                    `json:"spec"`
 	Requests map[string]int64          `json:"requests"` // by class
@@ -185,7 +187,7 @@ type Counts struct {
 func (i *Injector) Counts() Counts {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c := Counts{Seed: i.opt.Seed, Spec: i.opt.Spec.String(), Requests: maps.Clone(i.requests), Injected: map[string]map[Kind]int64{}}
+	c := Counts{On: true, Seed: i.opt.Seed, Spec: i.opt.Spec.String(), Requests: maps.Clone(i.requests), Injected: map[string]map[Kind]int64{}}
 	for class, kinds := range i.injected {
 		c.Injected[class] = maps.Clone(kinds)
 	}

@@ -15,7 +15,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Errors of Check: then nothing was checked.
+// Errors of Open and Check: another process has the folder; of Check: there is none.
 var (
 	ErrHeld    = errors.New("the folder is in use by a running endpoint")
 	ErrNoStore = errors.New("not a data folder: no file catalogue.db")
@@ -91,7 +91,7 @@ func Check(ctx context.Context, dir string, lockTimeout time.Duration) (*Report,
 	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w", dir, ErrHeld)
+		return nil, fmt.Errorf("%s: %w%s", dir, ErrHeld, heldBy(path))
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	case err != nil:

@@ -108,7 +108,7 @@ type Store struct {
 
 // Open opens or creates the store in opt.Dir, removes files that nothing
 // refers to (what a crash left), expired sessions and parts, and starts the collector.
-// An unknown format version is an error.
+// An unknown format version is an error; ErrHeld, if another process has the folder.
 func Open(opt Options) (*Store, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -143,7 +143,7 @@ func Open(opt Options) (*Store, error) {
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	})
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("folder %s is in use by another process", opt.Dir)
+		return nil, fmt.Errorf("%s: %w%s", opt.Dir, ErrHeld, heldBy(filepath.Join(opt.Dir, catalogueFile)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)

@@ -191,11 +191,7 @@ func (v *Verifier) checkApplication(r *http.Request, signed string) error {
 		if method := fields["signature_method"]; method != "hmac-sha1" {
 			return refuse("the header %s names the method %q, hmac-sha1 is known", h.signature, method)
 		}
-		token := ""
-		if h.token != "" {
-			token = r.Header.Get(h.token)
-		}
-		account, err := v.account(fields["access_id"], token, h.token)
+		account, err := v.account(fields["access_id"], r.Header.Get(h.token), h.token) // no name, no token
 		if err != nil {
 			return err
 		}

@@ -68,9 +68,10 @@ func (v *Verifier) checkBearer(token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, unknown
 	}
-	body, signature, ok := cutLast(string(decoded), ",")
+	end := max(strings.LastIndexByte(string(decoded), ','), 0)
+	body, signature := string(decoded[:end]), strings.TrimPrefix(string(decoded[end:]), ",")
 	fields := strings.Split(body, ",")
-	if !ok || len(fields) != 3 || fields[0] != tokenVersion {
+	if len(fields) != 3 || fields[0] != tokenVersion {
 		return Identity{}, unknown
 	}
 	account := v.issuer(fields[1])
@@ -88,13 +89,6 @@ func (v *Verifier) checkBearer(token string) (Identity, error) {
 		return Identity{}, expired("the access id "+account.AccessID, account.Expires)
 	}
 	return Identity{AccessID: account.AccessID, Bearer: true}, nil
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return text, "", false
 }
 
 type identityKey struct{}

@@ -11,7 +11,7 @@ import (
 func candidates(r *http.Request, mounts []string) []string {
 	paths := []string{r.URL.Path}
 	for _, mount := range mounts {
-		if rest, ok := strings.CutPrefix(r.URL.Path, mount); ok && mount != "" {
+		if rest, ok := strings.CutPrefix(r.URL.Path, mount); ok {
 			paths = append(paths, rest)
 		}
 	}

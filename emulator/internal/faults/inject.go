@@ -96,10 +96,7 @@ func (i *Injector) draw(r *http.Request, class string) (drawn, bool) {
 			k.kind == ExpireSession && (i.opt.Expire == nil || sessionOf(r.URL.Query()) == "") {
 			continue
 		}
-		rule, ok := i.opt.Spec.find(k.kind, class)
-		if !ok {
-			continue
-		}
+		rule := i.opt.Spec.find(k.kind, class)
 		chance, detail := numbers(i.opt.Seed, r.Method, class, n, k.kind)
 		if chance >= rule.share {
 			continue

@@ -175,9 +175,9 @@ func applies(k Kind, class string) bool {
 	return true
 }
 
-// find is the closest rule of a kind for a class.
-func (s Spec) find(k Kind, class string) (rule, bool) {
-	best, found := rule{}, -1
+// find is the closest rule of a kind for a class; one with the share 0 if there is none.
+func (s Spec) find(k Kind, class string) (best rule) {
+	found := -1
 	for _, r := range s.rules {
 		if r.kind != k {
 			continue
@@ -186,7 +186,7 @@ func (s Spec) find(k Kind, class string) (rule, bool) {
 			best, found = r, near
 		}
 	}
-	return best, found >= 0
+	return best
 }
 
 // Help is the spec language for a help text.

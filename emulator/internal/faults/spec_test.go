@@ -55,6 +55,15 @@ func TestHelpNamesAllThatCanBeSaid(t *testing.T) {
 			t.Errorf("the help lacks %q", word)
 		}
 	}
+	for line := range strings.SplitSeq(help, "\n") {
+		if len(line) > 160 {
+			t.Errorf("a line of %d letters: %q", len(line), line)
+		}
+	}
+	_, err := faults.ParseSpec("429@no=1")
+	if n := strings.Count(err.Error(), " upload "); n != 1 {
+		t.Errorf("the family upload is named %d times in %v", n, err)
+	}
 }
 
 func TestClass(t *testing.T) {
@@ -90,6 +99,15 @@ func TestClass(t *testing.T) {
 		"GET /api/projects/p/tunnel?service":                          "project",
 		"GET /api/projects":                                           "project",
 		"GET /api/tenants":                                            "project",
+		"GET /api/quotas/q/tables/t":                                  "project",
+		"GET /api/projects/p/schemas":                                 "project",
+		"GET /api/projects/p/schemas/s":                               "project",
+		"HEAD /api/projects/p/resources/r":                            "resource.read",
+		"GET /projects/p/tables/t?uploadid=u&blockid=3":               "upload.reload",
+		"PUT /projects/p/tables/t?uploadid=u":                         "upload.reload",
+		"PUT /projects/p/tables/t?blockid=3":                          "table",
+		"GET /projects/p/instances/i?cached":                          "instance.get",
+		"GET /projects/p/instances/i?data":                            "instance.get",
 	} {
 		method, target, _ := strings.Cut(line, " ")
 		u, err := url.Parse(target)

@@ -136,6 +136,52 @@ func TestTablesAreForgottenAfterAWindow(t *testing.T) {
 	}
 }
 
+// A table with a commit under way is not forgotten, or that commit would not count.
+func TestCommitsUnderWayAreRememberedForEver(t *testing.T) {
+	c := newClock()
+	l := limits.Limits{Sessions: 1, Window: time.Minute, Commits: 1}
+	g := limits.NewGate(l, c.read)
+	done, err := g.Commit("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c.now = c.now.Add(l.Window)
+		if err := g.Session("u"); err != nil { // sweeps
+			t.Fatal(err)
+		}
+	}
+	if _, err := g.Commit("t"); !errors.Is(err, limits.ErrExceeded) {
+		t.Errorf("a second commit windows later: %v, want ErrExceeded", err)
+	}
+	done()
+	if done, err = g.Commit("t"); err != nil {
+		t.Errorf("after the first one ended: %v", err)
+	}
+	done()
+}
+
+// Looking through all tables costs: a window passes between two times.
+func TestTablesAreLookedThroughOnceInAWindow(t *testing.T) {
+	c := newClock()
+	l := limits.Limits{Sessions: 1, Window: time.Minute}
+	g := limits.NewGate(l, c.read)
+	session := func(table string, after time.Duration, want int) {
+		t.Helper()
+		c.now = c.now.Add(after)
+		if err := g.Session(table); err != nil {
+			t.Fatal(err)
+		}
+		if n := limits.TablesOf(g); n != want {
+			t.Errorf("%d tables are remembered after %s, want %d", n, table, want)
+		}
+	}
+	session("a", time.Second, 1)
+	session("b", l.Window-time.Second, 2) // the first look: a counts still
+	session("c", time.Second, 3)          // a does not, but nobody looks
+	session("d", l.Window-time.Second, 2) // the second look: b went with a
+}
+
 func TestNilGateAdmitsEverything(t *testing.T) {
 	var g *limits.Gate
 	for range 1000 {
@@ -143,6 +189,6 @@ func TestNilGateAdmitsEverything(t *testing.T) {
 		if err = errors.Join(err, g.Session("t"), g.Block("t")); err != nil {
 			t.Fatal(err)
 		}
-		_ = done
+		done()
 	}
 }

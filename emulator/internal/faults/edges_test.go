@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -136,5 +137,49 @@ func TestInjectorNotesNothingWhereNothingHappens(t *testing.T) {
 	s := inject(t, 1, "429@preview=1")
 	if _, _, _, err := s.send(t, "PUT", blockPath, "x"); err != nil || len(s.noted()) != 0 {
 		t.Errorf("noted %q, %v", s.noted(), err)
+	}
+}
+
+func TestRefusalsCarryTheCodesOfTheService(t *testing.T) {
+	const data = "/projects/p/tables/t?downloadid=d&data"
+	for _, c := range []struct {
+		kind, method, target string
+		status               int
+		code                 string
+	}{
+		{"429", "PUT", blockPath, 429, "SlotExceeded"},
+		{"429", "PUT", "/projects/p/tables/t/streams?uploadid=s", 429, "SlotExceeded"},
+		{"429", "GET", data, 429, "SlotExceeded"},
+		{"429", "GET", "/projects/p/instances/i?downloadid=d&data", 429, "SlotExceeded"},
+		{"429", "POST", "/projects/p/tables/t?uploads", 429, "FlowExceeded"},
+		{"500", "GET", data, 500, "InternalServerError"},
+		{"502", "GET", data, 502, "BadGateway"},
+		{"503", "GET", data, 503, "ServiceUnavailable"},
+		{"504", "GET", data, 504, "GatewayTimeout"},
+		{"504-after", "GET", data, 504, "GatewayTimeout"},
+		{"308", "PUT", "/projects/p/tables/t/streams?uploadid=s", 308, "SlotReassigned"},
+	} {
+		w := httptest.NewRecorder()
+		inject(t, 1, c.kind+"=1").injector.Wrap(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
+		if w.Code != c.status || w.Body.String() != c.code {
+			t.Errorf("%s of %s %s: %d %s, want %d %s", c.kind, c.method, c.target, w.Code, w.Body, c.status, c.code)
+		}
+	}
+}
+
+func TestExpireThatFailsIsSaidAndHasNoEffect(t *testing.T) {
+	spec, err := faults.ParseSpec("expire=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got faults.Refusal
+	h := faults.NewInjector(faults.InjectorOptions{
+		Spec:   spec,
+		Expire: func(string, string) error { return errors.New("the disk is gone") },
+		Refuse: func(_ http.ResponseWriter, _ *http.Request, f *faults.Refusal) { got = *f },
+	}).Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler ran") }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, blockPath, nil))
+	if got.Status != 500 || got.Code != "InternalServerError" || got.Message != "the disk is gone" {
+		t.Errorf("refused with %+v", got)
 	}
 }

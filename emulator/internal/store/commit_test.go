@@ -3,7 +3,6 @@ package store_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -56,12 +55,8 @@ func TestFailedCommitThatTookEffect(t *testing.T) {
 // A folder that cannot be synced fails the segment and leaves no file.
 func TestFolderSyncFails(t *testing.T) {
 	dir := t.TempDir()
-	inner, err := store.DirFS(filepath.Join(dir, "segments"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fs := &unsyncedFS{FS: inner}
-	s := open(t, store.Options{Dir: dir, FS: fs})
+	fs := &unsyncedFS{}
+	s := open(t, store.Options{Dir: dir, Folder: instead("segments", func(inner store.FS) store.FS { fs.FS = inner; return fs })})
 	tab := create(t, s, "t", "id bigint", "")
 	fs.fail.Store(true)
 	w := s.NewSegment(tab)

@@ -34,3 +34,6 @@ func HealCommits(s *Store) { s.commit = s.db.Update }
 
 // MaxIdle is how many segments stay mapped that nobody reads.
 const MaxIdle = maxIdle
+
+// SkipsSync says whether transactions of the catalogue are not made durable.
+func SkipsSync(s *Store) bool { return s.db.NoSync }

@@ -10,7 +10,7 @@ import (
 )
 
 // FS is a folder of data files, segments or contents of resources: the seam where tests put a full
-// disk. Names are plain file names. Safe for concurrent use.
+// disk or a power cut. Names are plain file names. Safe for concurrent use.
 type FS interface {
 	// Create makes a new file; an existing name is an error.
 	Create(name string) (File, error)

@@ -3,7 +3,6 @@ package store_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -55,12 +54,8 @@ func (f faultyFile) Sync() error {
 // and the next block with room succeeds.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
-	inner, err := store.DirFS(filepath.Join(dir, "segments"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fs := &faultyFS{FS: inner}
-	s := open(t, store.Options{Dir: dir, FS: fs})
+	fs := &faultyFS{}
+	s := open(t, store.Options{Dir: dir, Folder: instead("segments", func(inner store.FS) store.FS { fs.FS = inner; return fs })})
 	tab := create(t, s, "t", "id bigint", "")
 	write := func(from, n int64) (*store.Segment, error) {
 		w := s.NewSegment(tab)

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -32,12 +31,8 @@ func (c *countingFS) Map(name string) ([]byte, func() error, error) {
 // over at the end.
 func TestSegmentsStayMappedBetweenReaders(t *testing.T) {
 	dir := t.TempDir()
-	inner, err := store.DirFS(filepath.Join(dir, "segments"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fs := &countingFS{FS: inner}
-	s := open(t, store.Options{Dir: dir, FS: fs})
+	fs := &countingFS{}
+	s := open(t, store.Options{Dir: dir, Folder: instead("segments", func(inner store.FS) store.FS { fs.FS = inner; return fs })})
 	tables := make([]store.Table, store.MaxIdle+3)
 	for i := range tables {
 		tables[i] = create(t, s, fmt.Sprintf("t%d", i), "id bigint", "")

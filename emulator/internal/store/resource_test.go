@@ -179,11 +179,9 @@ func TestPartsExpire(t *testing.T) {
 // no file of a failed attempt stays.
 func TestResourceOnAFailingDisk(t *testing.T) {
 	dir := t.TempDir()
-	inner, err := store.DirFS(filepath.Join(dir, "resources"))
-	must(t, err)
-	fs := &faultyFS{FS: inner}
+	fs := &faultyFS{}
 	unsynced := &unsyncedFS{FS: fs}
-	s := open(t, store.Options{Dir: dir, ResourceFS: unsynced})
+	s := open(t, store.Options{Dir: dir, Folder: instead("resources", func(inner store.FS) store.FS { fs.FS = inner; return unsynced })})
 	fs.room.Store(1 << 40)
 	must(t, put(s, "f", "old"))
 	must(t, putPart(s, "a", large))

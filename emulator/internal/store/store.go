@@ -65,10 +65,8 @@ type Options struct {
 	// Schemas says that a schema must be created before anything is put into it;
 	// otherwise it comes to be with its first object.
 	Schemas bool
-	// FS replaces the segment folder's file system, for tests; nil = Dir/segments.
-	FS FS
-	// ResourceFS does so for the contents of resources; nil = Dir/resources.
-	ResourceFS FS
+	// Folder opens Dir, the folders in it and those that Dir lies in, for tests; nil = DirFS.
+	Folder func(dir string) (FS, error)
 	// MaxResourceBytes bounds one resource; 0 = the constant of that name.
 	MaxResourceBytes int64
 	// Now is the clock; nil = time.Now.
@@ -122,22 +120,19 @@ func Open(opt Options) (*Store, error) {
 	if opt.LockTimeout == 0 {
 		opt.LockTimeout = 5 * time.Second
 	}
-	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
+	if opt.Folder == nil {
+		opt.Folder = DirFS
+	}
+	if err := createFolder(opt.Dir, opt.Folder); err != nil {
 		return nil, fmt.Errorf("create store folder: %w", err)
 	}
-	if opt.FS == nil {
-		fs, err := DirFS(filepath.Join(opt.Dir, "segments"))
-		if err != nil {
-			return nil, err
-		}
-		opt.FS = fs
+	segments, err := opt.Folder(filepath.Join(opt.Dir, "segments"))
+	if err != nil {
+		return nil, err
 	}
-	if opt.ResourceFS == nil {
-		fs, err := DirFS(filepath.Join(opt.Dir, "resources"))
-		if err != nil {
-			return nil, err
-		}
-		opt.ResourceFS = fs
+	contents, err := opt.Folder(filepath.Join(opt.Dir, "resources"))
+	if err != nil {
+		return nil, err
 	}
 	db, err := bolt.Open(filepath.Join(opt.Dir, catalogueFile), 0o644, &bolt.Options{
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
@@ -149,18 +144,41 @@ func Open(opt Options) (*Store, error) {
 		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
 	}
 	s := &Store{
-		opt: opt, db: db, fs: opt.FS, contents: opt.ResourceFS, commit: db.Update,
+		opt: opt, db: db, fs: segments, contents: contents, commit: db.Update,
 		pins: map[string]int{}, doomed: map[string]bool{}, open: map[string]*mapping{}, sound: map[string]bool{},
 		gcWake: make(chan struct{}, 1), gcDone: make(chan struct{}),
 	}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := dirFS(opt.Dir).Sync(); err != nil { // bbolt does not make the new file's name durable
+	if err := syncFolder(opt.Dir, opt.Folder); err != nil { // bbolt does not make the new file's name durable
 		return nil, errors.Join(fmt.Errorf("sync store folder: %w", err), db.Close())
 	}
 	go s.collect()
 	return s, nil
+}
+
+// createFolder makes a folder that is missing, and what it lies in, names and all durable.
+func createFolder(dir string, folder func(string) (FS, error)) error {
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := createFolder(parent, folder); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncFolder(parent, folder)
+}
+
+func syncFolder(dir string, folder func(string) (FS, error)) error {
+	fs, err := folder(dir)
+	if err != nil {
+		return err
+	}
+	return fs.Sync()
 }
 
 // upgrade brings an older catalogue to formatVersion, marks a new one with it and

@@ -36,6 +36,17 @@ func open(t *testing.T, opt store.Options) *store.Store {
 	return s
 }
 
+// instead puts another file system in the place of one folder of the store.
+func instead(name string, wrap func(store.FS) store.FS) func(string) (store.FS, error) {
+	return func(dir string) (store.FS, error) {
+		fs, err := store.DirFS(dir)
+		if err == nil && filepath.Base(dir) == name {
+			fs = wrap(fs)
+		}
+		return fs, err
+	}
+}
+
 func columns(t testing.TB, spec string) (cols []store.Column) {
 	t.Helper()
 	for part := range strings.SplitSeq(spec, ";") {

@@ -276,11 +276,14 @@ func (f fullFile) Write(p []byte) (int, error) {
 func TestFullDiskFailsTheBlock(t *testing.T) {
 	full := &fullFS{}
 	e := start(t, func(so *store.Options, _ *tunnel.Options) {
-		inner, err := store.DirFS(filepath.Join(so.Dir, "segments"))
-		if err != nil {
-			t.Fatal(err)
+		so.Folder = func(dir string) (store.FS, error) {
+			inner, err := store.DirFS(dir)
+			if filepath.Base(dir) != "segments" {
+				return inner, err
+			}
+			full.FS = inner
+			return full, err
 		}
-		full.FS, so.FS = inner, full
 	})
 	tab := e.create(t, "t", wideTypes, "")
 	body, rows := wideBody(t, tab.Columns, 4<<20)

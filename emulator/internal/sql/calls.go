@@ -50,6 +50,9 @@ func (t *translator) call(i int) (end int, done bool, err error) {
 		done, err = t.cast(i, name, args)
 		return end, done, err
 	}
+	if after, done, err := t.special(i, name, args); done || err != nil {
+		return after, done, err
+	}
 	f := dialect[name]
 	if f == nil || name[0] == '_' || t.spokenCall(args) || name == "filter" && t.at(i+2).Is("WHERE") {
 		return i, false, nil
@@ -58,8 +61,15 @@ func (t *translator) call(i int) (end int, done bool, err error) {
 	if distinct {
 		args[0].from++
 	}
-	if template, ok := f.template(len(args)); ok {
-		return end, true, t.template(i, template, args, distinct)
+	template, ok := f.template(len(args))
+	order, after, err := t.withinGroup(end)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case after > end && (!ok || !strings.Contains(template, "$o")):
+		return 0, false, t.fail(codeSemantic, i, "function "+name+" takes no WITHIN GROUP")
+	case ok:
+		return after, true, t.template(i, strings.ReplaceAll(template, "$o", order), args, distinct)
 	}
 	if !f.macro || distinct {
 		return 0, false, t.fail(codeSemantic, i, "function "+name+" does not take these arguments")
@@ -112,11 +122,11 @@ func (t *translator) spokenCall(args []argument) bool {
 // template writes a template: $1 … are arguments, $d is DISTINCT or nothing, $* all
 // arguments, $t the type that the second argument, a text, names, $s the arguments as
 // fields of a struct that are named in turn, $c those with names of their own, $m keys and
-// values, $| all joined by ||, $n the condition that one is NULL, $k the branches of
+// values, $w the texts of all but the first, $| all joined by ||, $n the condition that one is NULL, $k the branches of
 // DECODE, $r all but the first, $i IGNORE NULLS if the
-// last argument is true.
+// last argument is true, $o the order that WITHIN GROUP gives.
 func (t *translator) template(i int, text string, args []argument, distinct bool) error {
-	copies := strings.Count(text, "$1") + strings.Count(text, "$n") + strings.Count(text, "$*")
+	copies := strings.Count(text, "$1") + strings.Count(text, "$n") + strings.Count(text, "$*") + strings.Count(text, "$w")*dialect["_texts"].copies
 	if strings.Contains(text, "$k") {
 		copies = len(args) / 2 //nolint:mnd // search and result come in pairs
 	}
@@ -145,7 +155,7 @@ func (t *translator) placeholder(i int, what byte, args []argument, distinct boo
 		return nil
 	case 't':
 		tok := t.at(args[1].from)
-		parsed, err := types.Parse(tok.Text)
+		parsed, err := parseSchema(tok.Text)
 		if tok.Kind != ddl.String || args[1].to != args[1].from+1 || err != nil {
 			return t.fail(codeSemantic, args[1].from, "a text that names a type was expected")
 		}
@@ -155,6 +165,8 @@ func (t *translator) placeholder(i int, what byte, args []argument, distinct boo
 		return t.joined(args, ", ", nothing, nothing)
 	case 'r':
 		return t.joined(args[min(1, len(args)):], ", ", nothing, nothing)
+	case 'w':
+		return t.joined(args[min(1, len(args)):], ", ", func(int) string { return macroPrefix + "_texts(" }, func(int) string { return ")" })
 	case '|':
 		return t.joined(args, " || ", func(int) string { return "(" }, func(int) string { return ")" })
 	case 'n':

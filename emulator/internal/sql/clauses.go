@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
@@ -19,6 +20,15 @@ func (t *translator) clause(i, to int) (end int, done bool, err error) {
 	case (tok.Is("RLIKE") || tok.Is("REGEXP")) && t.operand(i-1) || tok.Is("RLIKE") && last.Is("NOT"):
 		end, err = t.rlike(i, to)
 		return end, true, err
+	case tok.Is("GROUP") && next.Is("BY"):
+		return t.groupBy(i, to)
+	case tok.Is("GROUPING__ID"):
+		return t.groupingID(i)
+	case tok.Is("OVER"):
+		return t.window(i, to)
+	case tok.Is("LIKE"):
+		end, done, err = t.like(i, to)
+		return end, done, err
 	case tok.Is("DIV") && t.operand(i-1) && t.begins(i+1):
 		t.write(i, "//")
 		return i + 1, true, nil
@@ -77,6 +87,41 @@ func (t *translator) rlike(i, to int) (int, error) {
 	}
 	t.out.WriteString(") || ').*')")
 	return end, nil
+}
+
+// like writes the backslash into LIKE as the character that escapes; done says that the
+// pattern could hold one.
+func (t *translator) like(i, to int) (end int, done bool, err error) {
+	next := t.at(i + 1)
+	end = t.joinedEnd(i+1, to)
+	if end == i+1 || next.Is("ANY") || next.Is("ALL") || next.Is("SOME") || t.at(end).Is("ESCAPE") ||
+		end == i+2 && next.Kind == ddl.String && !strings.Contains(next.Text, `\`) {
+		return i, false, nil
+	}
+	t.write(i, "LIKE ")
+	if err := t.span(i+1, end); err != nil {
+		return 0, false, err
+	}
+	t.out.WriteString(` ESCAPE '\'`)
+	return end, true, nil
+}
+
+// joinedEnd is the end of the operand that begins at i, with all that || joins to it; i
+// itself if none begins.
+func (t *translator) joinedEnd(i, to int) int {
+	end := t.primary(i, to)
+	if kind := t.at(i).Kind; kind == ddl.String || kind == ddl.Number {
+		end = i + 1
+	}
+	for end < to && t.tokens[end].Is("[") {
+		end = t.closes[end] + 1
+	}
+	if end > i && t.at(end).Is("|") && t.at(end+1).Is("|") {
+		if more := t.joinedEnd(end+2, to); more > end+2 { //nolint:mnd // two characters
+			return more
+		}
+	}
+	return min(end, to)
 }
 
 // clauseEnds are the words that end the list of a DISTRIBUTE BY.
@@ -178,6 +223,7 @@ func (t *translator) aliases(at, to int) (names []string, end int, err error) {
 // generated returns the select list of a table function. The number of names tells arrays
 // from maps.
 func (t *translator) generated(name string, at int, args []argument, columns []string) ([]string, error) {
+	var items []string
 	text := make([]string, len(args))
 	for i, a := range args {
 		var err error
@@ -194,15 +240,55 @@ func (t *translator) generated(name string, at int, args []argument, columns []s
 	case name == "posexplode" && len(text) == 1 && len(columns) == 2:
 		return []string{as(0, "CAST(unnest(range(len("+text[0]+"))) AS INTEGER)"), as(1, "unnest("+text[0]+")")}, nil
 	case name == "json_tuple" && len(text) == len(columns)+1:
-		var items []string
 		for i, key := range text[1:] {
 			items = append(items, as(i, macroPrefix+"get_json_object("+text[0]+", '$.' || "+key+")"))
 		}
 		return items, nil
 	case name == "inline" && len(text) == 1:
-		return nil, t.fail(codeSemantic, at, "LATERAL VIEW inline is not supported by this endpoint")
-	case name == "explode", name == "posexplode", name == "json_tuple":
-		return nil, t.fail(codeSemantic, at, "LATERAL VIEW "+name+": the number of names does not fit the number of columns")
+		for i := range columns {
+			items = append(items, as(i, "struct_extract_at(unnest("+text[0]+"), "+strconv.Itoa(i+1)+")"))
+		}
+		return items, nil
+	case name == "explode", name == "posexplode", name == "inline", name == "json_tuple":
+		return nil, t.fail(codeSemantic, at, "function "+name+": the number of names does not fit the number of columns")
 	}
 	return nil, t.fail(codeSemantic, at, "LATERAL VIEW with the function "+name+" is not supported by this endpoint")
+}
+
+// generators are the functions that give several columns.
+var generators = map[string][]string{"explode": nil, "posexplode": {"pos", "val"}, "inline": nil, "json_tuple": nil}
+
+// generator writes such a function in a select list: f(…) AS (a, b).
+func (t *translator) generator(i int, name string, args []argument) (end int, done bool, err error) {
+	columns, listed := generators[name]
+	end = t.closes[i+1] + 1
+	if !listed || t.at(end).Is("OVER") {
+		return i, false, nil
+	}
+	if t.at(end).Is("AS") && t.at(end+1).Is("(") {
+		columns, end, err = t.listedNames(end+2, t.closes[end+1])
+	}
+	if err != nil || len(columns) == 0 {
+		return i, false, err
+	}
+	items, err := t.generated(name, i, args, columns)
+	if err != nil {
+		return 0, false, err
+	}
+	t.write(i, strings.Join(items, ", "))
+	return end, true, nil
+}
+
+// listedNames reads a, b up to the parenthesis at end.
+func (t *translator) listedNames(at, end int) (names []string, after int, err error) {
+	for ; t.isName(at); at += 2 {
+		names = append(names, t.tokens[at].Text)
+		if at+1 == end {
+			return names, end + 1, nil
+		}
+		if !t.at(at + 1).Is(",") {
+			break
+		}
+	}
+	return nil, 0, t.fail(ddl.CodeParse, at, "a name for a column was expected")
 }

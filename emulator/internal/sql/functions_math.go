@@ -13,7 +13,7 @@ trunc/1 => @go_trunc($1, 0)
 trunc/2 => @go_trunc($1, $2)
 _number(x) = CAST(x AS DOUBLE)
 sqrt(x) = CASE WHEN @_number(x) < 0 THEN NULL ELSE sqrt(@_number(x)) END
-cbrt(x) = cbrt(@_number(x))
+cbrt(x) = @go_cbrt(@_number(x))
 ln(x) = CASE WHEN @_number(x) <= 0 THEN NULL ELSE ln(@_number(x)) END
 log(b, x) = CASE WHEN @_number(b) <= 0 OR @_number(b) = 1 OR @_number(x) <= 0 THEN NULL ELSE ln(@_number(x)) / ln(@_number(b)) END
 log2(x) = CASE WHEN @_number(x) <= 0 THEN NULL ELSE log2(@_number(x)) END
@@ -23,6 +23,11 @@ power(a, b) = pow(@_number(a), @_number(b))
 exp(x) = exp(@_number(x))
 acos(x) = CASE WHEN abs(@_number(x)) > 1 THEN NULL ELSE acos(@_number(x)) END
 asin(x) = CASE WHEN abs(@_number(x)) > 1 THEN NULL ELSE asin(@_number(x)) END
+sin(x) = sin(@_number(x))
+cos(x) = cos(@_number(x))
+tan(x) = tan(@_number(x))
+atan(x) = atan(@_number(x))
+atan2(y, x) = atan2(@_number(y), @_number(x))
 sinh(x) = sinh(@_number(x))
 cosh(x) = cosh(@_number(x))
 tanh(x) = tanh(@_number(x))

@@ -167,7 +167,11 @@ func (t *translator) plain(i, to int) (int, error) {
 		}
 		t.write(i, quoteString(tok.Text))
 	case ddl.Number:
-		t.write(i, number(tok.Text))
+		text, err := t.number(i, "")
+		if err != nil {
+			return 0, err
+		}
+		t.write(i, text)
 	case ddl.Ident:
 		return t.word(i, to)
 	default:
@@ -183,6 +187,10 @@ func (t *translator) punct(i int) (int, error) {
 	case tok.Is("<") && t.at(i+1).Is("=") && t.at(i+2).Is(">") && t.at(i+2).End == tok.Start+3:
 		t.write(i, "IS NOT DISTINCT FROM")
 		return i + 3, nil
+	case tok.Is("-"):
+		if done, err := t.negative(i); done || err != nil {
+			return i + 2, err //nolint:mnd // the sign and the number
+		}
 	case tok.Is("@") && t.at(i+1).Kind == ddl.Ident:
 		t.write(i, quoteName("@"+strings.ToLower(t.tokens[i+1].Text)))
 		return i + 2, nil
@@ -196,6 +204,9 @@ func (t *translator) punct(i int) (int, error) {
 // word translates a word, or the clause or call that it begins.
 func (t *translator) word(i, to int) (int, error) {
 	tok, next, last := t.tokens[i], t.at(i+1), t.at(i-1)
+	if done, err := t.prefixed(i); done || err != nil {
+		return i + 2, err //nolint:mnd // the letter and the text
+	}
 	if next.Is("(") && t.calls(i) {
 		if end, done, err := t.call(i); done || err != nil {
 			return end, err
@@ -252,7 +263,7 @@ func (t *translator) isAlias(i int) bool {
 var (
 	aliasEnds = words("FROM WHERE UNION INTERSECT EXCEPT MINUS GROUP ORDER LIMIT HAVING LATERAL JOIN LEFT RIGHT INNER CROSS FULL NATURAL ON QUALIFY WINDOW DISTRIBUTE CLUSTER SORT")
 	noAliases = words("ASC DESC FIRST LAST NULLS PRECEDING FOLLOWING ROW ROWS RANGE TIES LEFT RIGHT INNER CROSS FULL OUTER NATURAL SEMI ANTI LATERAL VIEW" +
-		" GROUP ORDER QUALIFY WINDOW INTERSECT EXCEPT MINUS NULL TRUE FALSE WITH SET DISTRIBUTE CLUSTER SORT DIV REGEXP RECURSIVE FILTER IGNORE RESPECT UNBOUNDED CURRENT")
+		" GROUP ORDER QUALIFY WINDOW INTERSECT EXCEPT MINUS NULL TRUE FALSE WITH SET DISTRIBUTE CLUSTER SORT DIV REGEXP RECURSIVE FILTER IGNORE RESPECT UNBOUNDED CURRENT WITHIN")
 )
 
 func words(list string) map[string]bool {
@@ -269,6 +280,7 @@ var freeWords = map[string]bool{
 	"COLUMN": true, "CONCURRENTLY": true, "CONSTRAINT": true, "DEFERRABLE": true, "DESCRIBE": true, "DO": true, "FETCH": true, "FOREIGN": true,
 	"FREEZE": true, "GENERATED": true, "GLOB": true, "INITIALLY": true, "LAMBDA": true, "NOTNULL": true, "ONLY": true, "OVERLAPS": true,
 	"PIVOT": true, "PIVOT_LONGER": true, "PIVOT_WIDER": true, "PLACING": true, "POSITIONAL": true, "PRIMARY": true, "REFERENCES": true,
+	"USER": true, "CURRENT_USER": true, "SESSION_USER": true, "CURRENT_ROLE": true, "CURRENT_CATALOG": true, "CURRENT_SCHEMA": true, "LOCALTIME": true, "LOCALTIMESTAMP": true,
 	"RETURNING": true, "SHOW": true, "SUMMARIZE": true, "SYMMETRIC": true, "UNIQUE": true, "UNPIVOT": true, "VARIADIC": true, "VERBOSE": true,
 }
 
@@ -362,23 +374,3 @@ var fineFraction = regexp.MustCompile(`\.\d{7,}`)
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
 func quoteString(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-// suffixes are the literals' type suffixes, longest first.
-var suffixes = []struct{ suffix, duck string }{
-	{"BD", "DECIMAL(38,18)"}, {"L", "BIGINT"}, {"S", "SMALLINT"}, {"Y", "TINYINT"}, {"D", "DOUBLE"}, {"F", "FLOAT"},
-}
-
-// number translates a literal. One with a point is a DOUBLE, as DuckDB takes it if it has an
-// exponent.
-func number(text string) string {
-	upper := strings.ToUpper(text)
-	for _, s := range suffixes {
-		if digits, ok := strings.CutSuffix(upper, s.suffix); ok && !strings.ContainsAny(digits, "XBOLSYDF_") {
-			return "CAST(" + digits + " AS " + s.duck + ")"
-		}
-	}
-	if strings.Contains(text, ".") && !strings.ContainsAny(upper, "EX_") {
-		return text + "e0"
-	}
-	return text
-}

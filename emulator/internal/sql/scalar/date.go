@@ -3,6 +3,7 @@ package scalar
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -26,6 +27,30 @@ func dateFunctions() (out []Function) {
 				}
 				return raw(t, result), err
 			}})
+	}
+	return out
+}
+
+// sequenceFunctions count the steps from one number or day to another, and make them; alike
+// gives a time the type of another. They are for SEQUENCE.
+func sequenceFunctions() []Function {
+	out := []Function{
+		{"steps", "ii", 'i', func(a []any) (any, error) {
+			n := whole(a[1]) - whole(a[0])
+			if (n < 0) != (whole(a[1]) < whole(a[0])) {
+				return int64(math.MaxInt64), nil // more than anybody may have
+			}
+			return n, nil
+		}},
+		{"step", "ii", 'i', func(a []any) (any, error) { return whole(a[0]) + whole(a[1]), nil }},
+	}
+	for _, in := range "dmun" {
+		kind := byte(in) //nolint:gosec // a letter
+		day := map[byte]int64{'d': 1, 'm': secondsPerDay * 1e3, 'u': secondsPerDay * 1e6, 'n': secondsPerDay * 1e9}[kind]
+		out = append(out,
+			Function{"steps", string(in) + string(in), 'i', func(a []any) (any, error) { return (whole(a[1]) - whole(a[0])) / day, nil }},
+			Function{"step", string(in) + "i", kind, func(a []any) (any, error) { return whole(a[0]) + whole(a[1])*day, nil }},
+			Function{"alike", string(in) + "u", kind, func(a []any) (any, error) { return raw(time.UnixMicro(whole(a[1])).UTC(), kind), nil }})
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package scalar
 
 import (
 	"hash/crc32"
+	"math"
 	"net/url"
 	"strings"
 )
@@ -22,6 +23,7 @@ type Function struct {
 //	j  INT                         int64
 //	h  HUGEINT, as sums are        int64; what does not fit is an error
 //	f  DOUBLE                      float64
+//	g  FLOAT                       float32, only as an argument
 //	x  DECIMAL(38,18)              *big.Int, the digits without the point
 //	d  DATE                        int64, days
 //	m  DATETIME                    int64, milliseconds
@@ -55,8 +57,9 @@ var Functions = concat([]Function{
 	{"regexp_substr", "ssii", 's', regexpSubstr},
 	{"regexp_count", "ssi", 'i', regexpCount},
 	{"regexp_instr", "ssiii", 'i', regexpInstr},
+	{"cbrt", "f", 'f', func(a []any) (any, error) { return math.Cbrt(double(a[0])), nil }},
 	{"size", "l", 'j', func(a []any) (any, error) { return whole(a[0]), nil }},
-}, numberFunctions(), dateFunctions())
+}, numberFunctions(), dateFunctions(), sequenceFunctions())
 
 // Operators are overloads of DuckDB's operators: a text in an arithmetic expression is a
 // DOUBLE.

@@ -190,7 +190,8 @@ func shift(v, n, width int64, how string) int64 {
 	return int64(uint64(v) >> n) //nolint:gosec // bits are meant
 }
 
-// operators are + - * / and % with a text on one side or both, and minus before one.
+// operators are + - * / and % with a text on one side or both, minus before one, || with a
+// number, and ^, which is XOR. ABS stands here because it keeps DuckDB's name as well.
 func operators() []Function {
 	calls := map[string]func(x, y float64) any{
 		"+": func(x, y float64) any { return x + y },
@@ -219,8 +220,31 @@ func operators() []Function {
 			}})
 		}
 	}
-	return append(out, Function{"-", "s", 'f', func(a []any) (any, error) {
-		x, err := toDouble(a[0])
-		return -x, err
-	}})
+	for _, in := range []string{"ii", "jj"} {
+		out = append(out, Function{"^", in, in[0], func(a []any) (any, error) { return whole(a[0]) ^ whole(a[1]), nil }})
+	}
+	for _, in := range []string{"fs", "sf", "ff", "gs", "sg", "gg", "fg", "gf"} {
+		out = append(out, Function{"||", in, 's', func(a []any) (any, error) { return shown(a[0]) + shown(a[1]), nil }})
+	}
+	return append(out,
+		Function{"-", "s", 'f', func(a []any) (any, error) {
+			x, err := toDouble(a[0])
+			return -x, err
+		}},
+		Function{"abs", "s", 'f', func(a []any) (any, error) {
+			x, err := toDouble(a[0])
+			return math.Abs(x), err
+		}})
+}
+
+// shown is a text, or a number as a cast to STRING writes it.
+func shown(a any) string {
+	switch a := a.(type) {
+	case float64:
+		return numberText(strconv.FormatFloat(a, 'g', -1, 64)) //nolint:mnd // bits
+	case float32:
+		return numberText(strconv.FormatFloat(float64(a), 'g', -1, 32)) //nolint:mnd // bits
+	default:
+		return text(a)
+	}
 }

@@ -26,7 +26,7 @@ import (
 
 // duckTypes are the types behind the letters of Function.
 var duckTypes = map[byte]mapping.Type{
-	's': mapping.TypeVarchar, 'i': mapping.TypeBigInt, 'j': mapping.TypeInteger, 'h': mapping.TypeHugeInt, 'f': mapping.TypeDouble,
+	's': mapping.TypeVarchar, 'i': mapping.TypeBigInt, 'j': mapping.TypeInteger, 'h': mapping.TypeHugeInt, 'f': mapping.TypeDouble, 'g': mapping.TypeFloat,
 	'd': mapping.TypeDate, 'm': mapping.TypeTimestampMS, 'u': mapping.TypeTimestamp, 'n': mapping.TypeTimestampNS, 'l': mapping.TypeAny,
 }
 
@@ -175,6 +175,8 @@ func (v *vector) get(row int) (any, error) {
 	switch v.kind {
 	case 'f':
 		return *at[float64](v.data, row), nil
+	case 'g':
+		return *at[float32](v.data, row), nil
 	case 's':
 		return mapping.StringTData(at[mapping.StringT](v.data, row)), nil
 	case 'd', 'j':

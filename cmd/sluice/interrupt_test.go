@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -22,21 +21,10 @@ func (w *interruptAt) Write(b []byte) (int, error) {
 func TestInterruptedImportLeavesNothingBusy(t *testing.T) {
 	addr, _ := startDev(t)
 	t.Setenv("SLUICE_ADDR", addr)
-	var b strings.Builder
-	b.WriteString("id\n")
-	for i := range 30_000 {
-		fmt.Fprintln(&b, i)
-	}
-	file := write(t, t.TempDir(), "a.csv", b.String())
+	file := numbers(t, 30_000)
 	mustSluice(t, "table", "create", "stopped", "-c", "id bigint")
 	for _, named := range [][]string{nil, {"--run", "stopped"}} {
-		ctx, cancel := context.WithCancel(t.Context())
-		root := newRoot()
-		root.SetOut(&interruptAt{cancel: cancel})
-		root.SetIn(strings.NewReader("\n"))
-		args := append([]string{"table", "import", file, "stopped", "-q", "--hold-after", "8192"}, named...)
-		root.SetArgs(args)
-		err := root.ExecuteContext(ctx)
+		err := interrupted(t, append([]string{file, "stopped"}, named...)...)
 		if err == nil || !strings.Contains(err.Error(), "nothing was committed") {
 			t.Errorf("interrupted import %v: %v", named, err)
 		}

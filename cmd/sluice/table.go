@@ -303,6 +303,7 @@ func (s *selection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&s.columns, "columns", nil, "columns, in this order; empty: all data columns")
 	cmd.Flags().StringSliceVar(&s.partitions, "partition", nil, "partitions: dt=1/hr=05, * and ? allowed; empty: all")
 	cmd.Flags().StringVar(&s.where, "where", "", "SQL condition on the rows")
+	cmd.Flags().Lookup("where").Hidden = true // until the service offers filters; today it answers UNSUPPORTED
 }
 
 func (s *selection) spec(name string) (*sluicev1.ReadSessionSpec, error) {

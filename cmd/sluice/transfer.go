@@ -71,14 +71,17 @@ func (f *importFlags) run(cmd *cobra.Command, file, table string) error {
 		f.job.Hold = f.hold(cmd.InOrStdin(), cmd.OutOrStdout())
 	}
 	return f.conn.with(cmd.Context(), func(c *client.Client) error {
-		if f.create {
-			if err := f.createTable(cmd, c); err != nil {
-				return err
-			}
+		made, err := f.createTable(cmd.Context(), c)
+		if err != nil {
+			return err
 		}
 		result, err := f.job.Do(cmd.Context(), c)
 		if err != nil {
-			return fmt.Errorf("import %s into %s: %w", file, table, err)
+			err = fmt.Errorf("import %s into %s: %w", file, table, err)
+			if made {
+				err = f.dropUnused(cmd.Context(), c, err)
+			}
+			return err
 		}
 		return f.report(cmd.OutOrStdout(), "imported", table, result)
 	})
@@ -101,19 +104,45 @@ func (f *importFlags) check() error {
 	return nil
 }
 
-func (f *importFlags) createTable(cmd *cobra.Command, c *client.Client) error {
-	_, err := c.GetTable(cmd.Context(), transfer.WithoutPartition(f.job.Output))
+// createTable makes the table if that is wanted and it is not there; made tells that this call made it.
+func (f *importFlags) createTable(ctx context.Context, c *client.Client) (made bool, err error) {
+	if !f.create {
+		return false, nil
+	}
+	_, err = c.GetTable(ctx, transfer.WithoutPartition(f.job.Output))
 	if !client.Is(err, reasonTableNotFound) {
-		return err
+		return false, err
 	}
-	columns, err := columnsOf(cmd.Context(), f.job.File, f.job.Format)
+	columns, err := columnsOf(ctx, f.job.File, f.job.Format)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if _, _, err := c.CreateTable(cmd.Context(), newTableOf(f.job.Output, columns), true); err != nil {
-		return fmt.Errorf("create table %s: %w", show.RefText(f.job.Output), err)
+	if _, made, err = c.CreateTable(ctx, newTableOf(f.job.Output, columns), true); err != nil {
+		return false, fmt.Errorf("create table %s: %w", show.RefText(f.job.Output), err)
 	}
-	return nil
+	return made, nil
+}
+
+// dropTime is how long to try to drop the table of an import that failed.
+const dropTime = 10 * time.Second
+
+// dropUnused takes back the table that a failed import made, and adds to its error what became of it. Rows that may still
+// be resumed keep their table.
+func (f *importFlags) dropUnused(ctx context.Context, c *client.Client, failed error) error {
+	if transfer.Resumable(failed) {
+		return failed
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTime) // an interrupt must not keep it from its end
+	defer cancel()
+	table := transfer.WithoutPartition(f.job.Output)
+	kept, err := transfer.DropUnused(ctx, c, table)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w\nthe table %s, made by this command, may be left: %w", failed, show.RefText(table), err)
+	case kept != "":
+		return fmt.Errorf("%w\nthe table %s, made by this command, stays: %s", failed, show.RefText(table), kept)
+	}
+	return fmt.Errorf("%w\nthe table %s, made by this command, is dropped again", failed, show.RefText(table))
 }
 
 // hold makes a barrier: once a writer has been given enough rows, it says so on out and goes on when a line, or the end,

@@ -95,11 +95,9 @@ func spacedValue(cmd *cobra.Command, args []string) (err error) {
 	if len(args) == 0 {
 		return nil
 	}
-	if _, notNumber := strconv.ParseFloat(args[0], 64); notNumber != nil {
-		return nil
-	}
+	_, notNumber := strconv.ParseFloat(args[0], 64)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.NoOptDefVal != "" && f.Value.Type() != "bool" {
+		if notNumber == nil && f.NoOptDefVal != "" && f.Value.Type() != "bool" {
 			err = fmt.Errorf("--%s takes its value behind an equals sign: --%s=%s", f.Name, f.Name, args[0])
 		}
 	})

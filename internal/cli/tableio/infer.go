@@ -29,6 +29,9 @@ func Infer(path, format, null string) (_ []Column, err error) {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := notEmpty(f, kind); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	var guesses *guesses
 	switch kind {
 	case CSV:
@@ -40,6 +43,9 @@ func Infer(path, format, null string) (_ []Column, err error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(guesses.names) == 0 {
+		return nil, fmt.Errorf("%s: the file has no rows: nothing tells the columns", path)
 	}
 	return guesses.columns()
 }

@@ -62,6 +62,9 @@ func Open(ctx context.Context, path string, opts Options) (_ *Source, err error)
 			err = errors.Join(fmt.Errorf("%s: %w", path, err), s.Close())
 		}
 	}()
+	if err := notEmpty(f, format); err != nil {
+		return nil, err
+	}
 	if format == CSV || format == JSON {
 		if s.Rows, err = estimateRows(f); err != nil {
 			return nil, err
@@ -83,6 +86,20 @@ func Open(ctx context.Context, path string, opts Options) (_ *Source, err error)
 		return nil, err
 	}
 	return s, s.rename(opts.Columns)
+}
+
+// notEmpty refuses a file without a byte, which is no file of its format: only one of JSON lines may have no rows so.
+func notEmpty(f *os.File, format Format) error {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at source: %w", err)
+	case !info.Mode().IsRegular() || info.Size() > 0 || format == JSON:
+		return nil
+	case format == CSV:
+		return errors.New("the file is empty: a CSV file begins with a line of column names")
+	}
+	return fmt.Errorf("the file is empty: not even one in format %s without rows", format)
 }
 
 // sampleBytes is how much of a text file is looked at to estimate its rows.

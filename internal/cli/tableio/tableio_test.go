@@ -173,6 +173,27 @@ func TestWrongValuesAreNamed(t *testing.T) {
 	}
 }
 
+func TestEmptyFilesAreNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.csv": "a.csv: the file is empty: a CSV file begins with a line of column names", "a.parquet": "a.parquet: the file is empty: not even one in format parquet without rows",
+		"a.arrow": "a.arrow: the file is empty: not even one in format arrow without rows", "a.arrows": "a.arrows: the file is empty",
+	} {
+		path := write(t, name, "")
+		if _, err := tableio.Open(t.Context(), path, tableio.Options{Columns: columns}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%s): %v, want %q", name, err, want)
+		}
+	}
+	path := write(t, "a.jsonl", "")
+	if got := texts(t, path, tableio.Options{Columns: columns}); got != nil {
+		t.Errorf("JSON lines without a line have the rows %q, want none", got)
+	}
+	for name, want := range map[string]string{"b.jsonl": "the file has no rows: nothing tells the columns", "b.csv": "the file is empty: a CSV file begins"} {
+		if got, err := tableio.Infer(write(t, name, ""), "", ""); err == nil || !strings.Contains(err.Error(), name+": "+want) {
+			t.Errorf("Infer(%s) = %v, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
 func TestInferFindsTypesOfRealFiles(t *testing.T) {
 	want := map[string][]tableio.Column{
 		"birdstrikes.csv": {

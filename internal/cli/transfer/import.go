@@ -278,7 +278,7 @@ func (i Import) open(ctx context.Context, c *client.Client, schema *arrow.Schema
 			Run: i.Run, Output: i.Output, Slice: id, Attempt: i.Attempt, OnTakeover: takeover, Schema: schema, WaitBusy: i.WaitBusy,
 		})
 		if err != nil {
-			return slices, fmt.Errorf("open slice %d: %w", id, err)
+			return slices, fmt.Errorf("open slice %d: %w", id, inWords(err, i.Run, id))
 		}
 		slices[id] = &slice{id: id, batches: make(chan numbered, 1), writer: w, skip: w.ResumeOffset()}
 	}

@@ -2,7 +2,11 @@ package transfer
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -83,5 +87,35 @@ func TestResumable(t *testing.T) {
 	}
 	if Resumable(reason(sluicev1.Reason_REASON_TYPE_MISMATCH, "no")) || Resumable(errors.New("read source")) {
 		t.Error("an import of wrong rows may not be resumed")
+	}
+}
+
+func TestRefusalsForOthersAreWorded(t *testing.T) {
+	conflict := func(state string, rest time.Duration) error {
+		return fmt.Errorf("open: %w", &client.Error{
+			Reason: sluicev1.Reason_REASON_SLICE_CONFLICT, Message: "held", RetryAfter: rest,
+			Metadata: map[string]string{"holder_worker_id": "w", "holder_attempt": "2", "state": state},
+		})
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{conflict("OPEN", 28_100*time.Millisecond), "open: SLICE_CONFLICT: held\nslice 4 of run r is held by worker w, attempt 2, for another 29 s at least, longer if it gives signs of life: wait (--wait 5m), or take it over with a larger --attempt"},
+		{conflict("OPEN", time.Millisecond), "for another 1 s at least"},
+		{conflict("OPEN", 0), "attempt 2, for as long as it gives signs of life: wait"},
+		{conflict("SEALED", time.Minute), "slice 4 of run r was sealed by worker w, attempt 2: its rows are complete; a larger --attempt writes them anew"},
+		{conflict("COMMITTED", time.Minute), "slice 4 of run r is COMMITTED, by worker w, attempt 2: it cannot be opened any more"},
+		{&client.Error{Reason: sluicev1.Reason_REASON_SLICE_CONFLICT}, "is not open, by worker (not told), attempt (not told)"},
+		{&client.Error{Reason: sluicev1.Reason_REASON_OUTPUT_BUSY, Metadata: map[string]string{"run_id": "x"}}, "run x has the output: wait for its end (--wait 5m), look at it (sluice run show x), or drop what it wrote (sluice run abort x)"},
+	} {
+		if got := inWords(c.err, "r", 4); !errors.Is(got, c.err) || !strings.Contains(got.Error(), c.want) {
+			t.Errorf("inWords(%v) = %q, want %q in it", c.err, got, c.want)
+		}
+	}
+	for _, other := range []error{nil, io.EOF, &client.Error{Reason: sluicev1.Reason_REASON_RUN_CLOSED}} {
+		if got := inWords(other, "r", 4); got != other { //nolint:errorlint // it passes as it is
+			t.Errorf("inWords(%v) = %v, want it unchanged", other, got)
+		}
 	}
 }

@@ -1,12 +1,14 @@
 package rpc
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	sluicev1 "github.com/sluice-io/sluice/gen/sluice/v1"
+	"github.com/sluice-io/sluice/service/internal/apierr"
 	"github.com/sluice-io/sluice/service/internal/table"
 )
 
@@ -92,6 +94,9 @@ func typeOfParts(p *sluicev1.DataType, field string) (table.Type, error) {
 func columnOf(c *sluicev1.Column, field string) (table.Column, error) {
 	t, err := typeOf(c.GetType(), field+".type")
 	if err != nil {
+		if e, ok := errors.AsType[*apierr.Error](err); ok && len(e.Violations()) == 0 {
+			e.WithViolation(field+".type", fmt.Sprintf("the type of column %q", c.GetName()))
+		}
 		return table.Column{}, err
 	}
 	return table.Column{Name: c.GetName(), Type: t, NotNull: c.GetNotNull(), Comment: c.GetComment(), Default: c.DefaultValue}, nil

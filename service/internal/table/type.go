@@ -183,7 +183,7 @@ func (p *typeParser) parse(depth int) (Type, error) {
 	}
 	kind, ok := kindsByName[word]
 	if !ok {
-		return Type{}, apierr.New(apierr.TypeUnsupported, "type %q is not supported", clip(word))
+		return Type{}, apierr.New(apierr.TypeUnsupported, "there is no type %q here; the types are %s", clip(word), strings.Join(kindNames[1:], ", "))
 	}
 	switch kind {
 	case KindDecimal:

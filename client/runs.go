@@ -58,3 +58,10 @@ func (c *Client) AbortRun(ctx context.Context, runID, message string) (*sluicev1
 	reply, err := c.runs().AbortRun(ctx, &sluicev1.AbortRunRequest{RunId: runID, Message: message})
 	return reply.GetRun(), err
 }
+
+// ForceAbortRun is AbortRun for a run whose commit was sent and whose outcome nobody can learn any more: a person's word that it
+// will not come. The run becomes FAILED, and its outputs are free. Look at the table first: its rows may be visible.
+func (c *Client) ForceAbortRun(ctx context.Context, runID, message string) (*sluicev1.Run, error) {
+	reply, err := c.runs().AbortRun(ctx, &sluicev1.AbortRunRequest{RunId: runID, Message: message, Force: true})
+	return reply.GetRun(), err
+}

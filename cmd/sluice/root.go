@@ -45,7 +45,7 @@ func newRoot() *cobra.Command {
 		Use: "sluice", Short: "Rows in and out of MaxCompute tables", Version: version.Text(), SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetVersionTemplate("sluice {{.Version}}\n")
-	root.AddCommand(newDev(), newEmulator(), newTable(), newDemo(), newVersion())
+	root.AddCommand(newDev(), newEmulator(), newTable(), newRun(), newDemo(), newVersion())
 	startup.CheckUsage(root)
 	return root
 }

@@ -92,16 +92,20 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 
 // spacedValue is an error if args begin with the number of a flag whose value stands behind = only.
 func spacedValue(cmd *cobra.Command, args []string) (err error) {
-	if len(args) == 0 {
+	if len(args) == 0 || !isNumber(args[0]) {
 		return nil
 	}
-	_, notNumber := strconv.ParseFloat(args[0], 64)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if notNumber == nil && f.NoOptDefVal != "" && f.Value.Type() != "bool" {
+		if f.NoOptDefVal != "" && f.Value.Type() != "bool" {
 			err = fmt.Errorf("--%s takes its value behind an equals sign: --%s=%s", f.Name, f.Name, args[0])
 		}
 	})
 	return err
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
 
 // knownTopic lets help be asked about commands that there are.

@@ -51,7 +51,7 @@ func checkArguments(cmd *cobra.Command) {
 		check = cobra.ExactArgs(0)
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := errors.Join(unknownCommand(cmd, args), spacedValue(cmd, args)); err != nil {
+		if err := wrongName(cmd, args); err != nil {
 			return usageError{err}
 		}
 		err := check(cmd, args)
@@ -71,16 +71,23 @@ func checkArguments(cmd *cobra.Command) {
 // flagError words a flag that cmd does not have. What stands before it may be the real mistake: a command of that name
 // is not there, and so its flags are not.
 func flagError(cmd *cobra.Command, err error) error {
-	if unknown := unknownCommand(cmd, cmd.Flags().Args()); unknown != nil {
-		return usageError{unknown}
+	if wrong := wrongName(cmd, cmd.Flags().Args()); wrong != nil {
+		return usageError{wrong}
 	}
 	return usageError{fmt.Errorf("%w\n'%s --help' lists the flags", err, cmd.CommandPath())}
 }
 
-// unknownCommand is an error if args begin with a name that no command below cmd has, and cmd has commands; a
-// number behind a flag is spacedValue's.
+// wrongName is an error if args begin with something that is meant for another place.
+func wrongName(cmd *cobra.Command, args []string) error {
+	if err := spacedValue(cmd, args); err != nil {
+		return err
+	}
+	return unknownCommand(cmd, args)
+}
+
+// unknownCommand is an error if args begin with a name that no command below cmd has, and cmd has commands.
 func unknownCommand(cmd *cobra.Command, args []string) error {
-	if !cmd.HasSubCommands() || len(args) == 0 || spacedValue(cmd, args) != nil {
+	if !cmd.HasSubCommands() || len(args) == 0 {
 		return nil
 	}
 	cmd.SuggestionsMinimumDistance = 2 // cobra's own, which it sets only where it words the error itself

@@ -220,12 +220,21 @@ func (s *session) run(ctx context.Context, tables Tables, tr *translation, targe
 // execute runs the query in the way that suits it: as a whole, or over parts of its table;
 // with the rows chosen before, or not.
 func (s *session) execute(ctx context.Context, p *plan, query string, target *Target) (reader, error) {
-	if s.expanded || !p.single() || len(s.tables[0].scan.Pieces) <= fewParts*partPieces {
+	if s.expanded || !p.single() {
 		return s.conn.Query(ctx, query)
 	}
-	c, err := s.chooser(ctx, p)
-	if err != nil {
-		return nil, err
+	table := s.tables[0]
+	filters, whole := p.filters(table.columns)
+	table.scan.Filters = filters
+	if len(table.scan.Pieces) <= fewParts*partPieces {
+		return s.conn.Query(ctx, query)
+	}
+	var c *chooser
+	if !whole {
+		var err error
+		if c, err = s.chooser(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	if p.rowwise(s.known) && (target == nil || target.GroupBy == 0) {
 		return s.startParts(ctx, query, c)

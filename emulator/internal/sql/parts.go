@@ -24,9 +24,6 @@ const (
 	partPieces = 8
 	// fewParts is how many parts are better read as a whole.
 	fewParts = 2
-	// choosy is the share of rows, one in so many, up to which it pays to find the rows first
-	// and to read their other columns then.
-	choosy = 4
 )
 
 // workers is how many parts are worked on at once.
@@ -305,7 +302,7 @@ type chooser struct {
 }
 
 // pays reports whether the clause has let through few rows so far.
-func (c *chooser) pays() bool { return c.passed.Load()*choosy <= c.seen.Load() }
+func (c *chooser) pays() bool { return c.passed.Load()*scan.Choosy <= c.seen.Load() }
 
 // part chooses the rows of the pieces [from, to), unless they are many.
 func (c *chooser) part(ctx context.Context, choose *duck.Statement, table *scan.Table, from, to int) error {
@@ -332,7 +329,7 @@ func (c *chooser) part(ctx context.Context, choose *duck.Statement, table *scan.
 	}
 	c.seen.Add(int64(seen))
 	c.passed.Add(int64(passed))
-	if passed*choosy > seen {
+	if passed*scan.Choosy > seen {
 		return nil
 	}
 	for i, list := range rows {

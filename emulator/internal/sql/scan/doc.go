@@ -13,7 +13,8 @@
 // chunk points into the buffers, which therefore must stay until the query is over. Columns
 // that the query does not need are never looked at. Filters are DuckDB's: it applies them
 // to what it gets. Who knows which rows will pass can have the others left out
-// ([Table.Choose]).
+// ([Table.Choose]), and conditions on integer columns are looked at before anything is
+// copied ([Filter]).
 //
 // The package holds no rows and starts no goroutine. Like package sql it needs cgo and the
 // tag duckdb_arrow.

@@ -34,3 +34,13 @@ const (
 // RowColumn is a column that tells a row's place: the number of the piece, times 2³², plus
 // the row in it.
 const RowColumn = "sluice: row"
+
+// Filter is a condition on the values of an integer column. A query that has it in its WHERE
+// clause checks it itself; a scan that knows it need not give out the rows that fail.
+type Filter struct {
+	Column    int   // position in the table
+	Low, High int64 // the bounds of the value, both included
+	// Divisor and Rest say, unless Divisor is 0, that value % Divisor = Rest, where the rest
+	// has the sign of the value.
+	Divisor, Rest int64
+}

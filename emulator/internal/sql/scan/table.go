@@ -22,6 +22,8 @@ type Table struct {
 	// Micros shows timestamps to DuckDB in microseconds instead of nanoseconds: more years,
 	// fewer digits. A value that has more is an error of the query.
 	Micros bool
+	// Filters are conditions that every row which the query wants meets.
+	Filters []Filter
 
 	mu     sync.Mutex
 	pinner runtime.Pinner  // keeps Go memory that DuckDB's texts point into; guarded by mu
@@ -193,7 +195,8 @@ type worker struct {
 	arrays []arrow.Array // of the current piece, nil before the first
 	fills  []*filler
 	piece  int
-	left   span // rows of the piece not given out yet
+	left   span    // rows of the piece not given out yet
+	places []int32 // memory for rows of left
 }
 
 func (w *worker) drop() {
@@ -262,6 +265,9 @@ func (r *run) take(w *worker) (bool, error) {
 		return false, nil
 	}
 	w.left = r.table.rows(w.piece)
+	if err := r.filter(w); err != nil {
+		return false, err
+	}
 	if len(r.data) == 0 || w.left.n == 0 {
 		return true, nil
 	}
@@ -281,4 +287,29 @@ func (r *run) take(w *worker) (bool, error) {
 		w.fills = append(w.fills, f)
 	}
 	return true, nil
+}
+
+// filter leaves out rows of the worker's piece that do not meet the table's filters, where
+// that pays.
+func (r *run) filter(w *worker) error {
+	if w.left.rows != nil {
+		return nil // chosen already, by the whole WHERE clause
+	}
+	p := r.table.Pieces[w.piece]
+	for _, f := range r.table.Filters {
+		if w.left.n == 0 {
+			return nil
+		}
+		arrays, err := p.Read([]int{f.Column})
+		if err != nil {
+			return err
+		}
+		if a := arrays[0]; a.Len() == p.Rows() {
+			if places, pays := f.places(a, w.left.rows, w.places); pays {
+				w.left, w.places = span{n: len(places), rows: places}, places
+			}
+		}
+		arrays[0].Release()
+	}
+	return nil
 }

@@ -1,11 +1,6 @@
 package testkit
 
-import (
-	"os"
-	"path/filepath"
-	"strings"
-	"testing"
-)
+import "testing"
 
 // recorder is a testing.TB that remembers failures and runs its cleanups when told.
 type recorder struct {
@@ -50,24 +45,5 @@ func TestCheckGoroutinesSeesLeftovers(t *testing.T) {
 	close(stop)
 	if len(leaky.failures) == 0 {
 		t.Error("a goroutine left over was not reported")
-	}
-}
-
-func TestGolden(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "file.txt")
-	missing := &recorder{TB: t}
-	golden(missing, path, []byte("a"), false)
-	if len(missing.failures) == 0 || !strings.Contains(missing.failures[0], "-update") {
-		t.Errorf("failures = %q, want a hint at -update", missing.failures)
-	}
-	golden(t, path, []byte("a\n"), true)
-	if got, err := os.ReadFile(path); err != nil || string(got) != "a\n" {
-		t.Fatalf("file = %q, %v, want what was produced", got, err)
-	}
-	golden(t, path, []byte("a\n"), false)
-	other := &recorder{TB: t}
-	golden(other, path, []byte("b\n"), false)
-	if len(other.failures) == 0 {
-		t.Error("a difference was not reported")
 	}
 }

@@ -377,7 +377,7 @@ func (x *executor) dropPartitions(j *job, s *ddl.DropPartitions) error {
 func (x *executor) truncate(j *job, s *ddl.Truncate) error {
 	key := j.key(s.Table.Parts)
 	if len(s.Specs) == 0 {
-		return x.store.Truncate(key, nil)
+		return x.store.Truncate(key)
 	}
 	return x.store.TruncatePartitions(key, specs(s.Specs))
 }

@@ -43,7 +43,7 @@ func newService(t testing.TB) (*Service, *store.Store) {
 		t.Fatal(err)
 	}
 	spec := types.PartitionSpec{{Column: "pt", Value: "x"}}
-	if err := s.AddPartition(store.NewKey("p", "", "t"), spec, false); err != nil {
+	if err := s.AddPartitions(store.NewKey("p", "", "t"), []types.PartitionSpec{spec}, false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.CreateFunction(store.Function{Project: "p", Name: "f", ClassType: "a.B"}); err != nil {

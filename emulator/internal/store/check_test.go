@@ -44,7 +44,7 @@ func everything(t *testing.T) string {
 	for _, value := range []string{"a", "b"} {
 		publish(t, s, split, pt(value), store.PublishOptions{CreatePartitions: true}, ids(10, 3))
 	}
-	must(t, s.AddPartition(split.Key, pt("empty"), false))
+	must(t, s.AddPartitions(split.Key, []types.PartitionSpec{pt("empty")}, false))
 	for _, commit := range []bool{true, false} {
 		u, err := s.CreateUpload(store.UploadRequest{Key: split.Key, Spec: pt("a")})
 		must(t, err)

@@ -14,7 +14,7 @@ func TestPartitionPagesOverDrop(t *testing.T) {
 		s := open(t, store.Options{})
 		tab := create(t, s, "t", "id bigint", "pt string")
 		for v := range strings.SplitSeq("a b c d e", " ") {
-			if err := s.AddPartition(tab.Key, types.PartitionSpec{{Column: "pt", Value: v}}, false); err != nil {
+			if err := s.AddPartitions(tab.Key, []types.PartitionSpec{{{Column: "pt", Value: v}}}, false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -22,7 +22,7 @@ func TestPartitionPagesOverDrop(t *testing.T) {
 		if err != nil || len(page) != 3 || next == "" {
 			t.Fatalf("first page %v, next %q, %v", page, next, err)
 		}
-		if err := s.DropPartition(tab.Key, page[2].Spec, false); err != nil {
+		if err := s.DropPartitions(tab.Key, []types.PartitionSpec{page[2].Spec}, nil, false); err != nil {
 			t.Fatal(err)
 		}
 		page, next, err = s.Partitions(tab.Key, store.PartitionQuery{Limit: 3, Reverse: reverse, After: next})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -115,81 +114,6 @@ func clearSegs(tx *bolt.Tx, part uint64) (ids []string, err error) {
 	return ids, nil
 }
 
-func dropPart(tx *bolt.Tx, tableID string, p partRecord) ([]string, error) {
-	ids, err := clearSegs(tx, p.Number)
-	if err != nil {
-		return nil, err
-	}
-	return ids, tx.Bucket(bucketParts).Delete(partKey(tableID, p.Spec))
-}
-
-// AddPartition creates a partition. An existing one is ErrPartitionExists unless
-// ifNotExists.
-func (s *Store) AddPartition(k Key, spec types.PartitionSpec, ifNotExists bool) error {
-	return s.update(func(tx *bolt.Tx) error {
-		t, err := getTable(tx, k)
-		if err != nil {
-			return err
-		}
-		if !t.Partitioned() {
-			return fmt.Errorf("table %s is not partitioned: %w", k, ErrInvalidPartition)
-		}
-		if spec, err = t.Spec(spec, false); err != nil {
-			return err
-		}
-		_, err = getPart(tx, t, spec)
-		if err == nil && !ifNotExists {
-			return fmt.Errorf("%s partition %s: %w", k, spec, ErrPartitionExists)
-		}
-		if !errors.Is(err, ErrNoSuchPartition) {
-			return err
-		}
-		return s.newPart(tx, &t, spec)
-	})
-}
-
-// newPart adds an empty partition and stamps the table.
-func (s *Store) newPart(tx *bolt.Tx, t *Table, spec types.PartitionSpec) error {
-	if limit := s.opt.MaxPartitions; limit > 0 && t.Partitioned() && countParts(tx, t.ID, limit) >= limit {
-		return fmt.Errorf("table %s has %d partitions, no more are allowed: %w", t.Key, limit, ErrInvalidPartition)
-	}
-	now := s.now()
-	if err := putPart(tx, t.ID, partRecord{Partition: Partition{Spec: spec, Created: now, Modified: now, LastDDL: now}}); err != nil {
-		return err
-	}
-	t.LastDDL, t.Modified = now, now
-	return putTable(tx, *t)
-}
-
-// DropPartition removes a partition and its rows. A missing one is
-// ErrNoSuchPartition unless ifExists.
-func (s *Store) DropPartition(k Key, spec types.PartitionSpec, ifExists bool) error {
-	var gone []string
-	err := s.update(func(tx *bolt.Tx) error {
-		t, p, err := locate(tx, k, spec)
-		if err != nil {
-			return err
-		}
-		if !t.Partitioned() {
-			return fmt.Errorf("table %s is not partitioned: %w", k, ErrInvalidPartition)
-		}
-		if gone, err = dropPart(tx, t.ID, p); err != nil {
-			return err
-		}
-		now := s.now()
-		t.Rows, t.Bytes = t.Rows-p.Rows, t.Bytes-p.Bytes
-		t.LastDDL, t.Modified, t.LastDataModified = now, now, now
-		return putTable(tx, t)
-	})
-	if ifExists && errors.Is(err, ErrNoSuchPartition) {
-		return nil
-	}
-	if err == nil {
-		s.discardSegments(gone)
-	}
-	return err
-}
-
 // locate finds a table and one of its parts: spec is empty for an unpartitioned
 // table and full otherwise.
 func locate(tx *bolt.Tx, k Key, spec types.PartitionSpec) (Table, partRecord, error) {
@@ -298,44 +222,4 @@ func (s *Store) Files(k Key, spec types.PartitionSpec) (n int64, err error) {
 		return nil
 	})
 	return n, err
-}
-
-// Truncate removes all rows of a table, or of the one partition spec names.
-func (s *Store) Truncate(k Key, spec types.PartitionSpec) error {
-	var gone []string
-	err := s.update(func(tx *bolt.Tx) error {
-		t, err := getTable(tx, k)
-		if err != nil {
-			return err
-		}
-		if spec, err = t.Spec(spec, len(spec) == 0); err != nil {
-			return err
-		}
-		parts, err := listParts(tx, t.ID, spec)
-		if err != nil {
-			return err
-		}
-		if len(parts) == 0 && len(spec) > 0 {
-			return fmt.Errorf("%s partition %s: %w", k, spec, ErrNoSuchPartition)
-		}
-		now := s.now()
-		for _, p := range parts {
-			ids, err := clearSegs(tx, p.Number)
-			if err != nil {
-				return err
-			}
-			gone = append(gone, ids...)
-			t.Rows, t.Bytes = t.Rows-p.Rows, t.Bytes-p.Bytes
-			p.Rows, p.Bytes, p.Modified = 0, 0, now
-			if err := putPart(tx, t.ID, p); err != nil {
-				return err
-			}
-		}
-		t.Modified, t.LastDataModified = now, now
-		return putTable(tx, t)
-	})
-	if err == nil {
-		s.discardSegments(gone)
-	}
-	return err
 }

@@ -197,11 +197,11 @@ func TestCatalogue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.AddPartition(k, sp, false); err != nil {
+		if err := s.AddPartitions(k, []types.PartitionSpec{sp}, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.AddPartition(k, sp, false); !errors.Is(err, store.ErrPartitionExists) {
-			t.Errorf("AddPartition again: %v", err)
+		if err := s.AddPartitions(k, []types.PartitionSpec{sp}, false); !errors.Is(err, store.ErrPartitionExists) {
+			t.Errorf("AddPartitions again: %v", err)
 		}
 	}
 	parts, _, err := s.Partitions(k, store.PartitionQuery{})
@@ -265,7 +265,7 @@ func TestPublishAndSnapshot(t *testing.T) {
 	if got, err := s.Table(tab.Key); err != nil || got.Rows != 3 {
 		t.Errorf("Table.Rows = %d, %v, want 3", got.Rows, err)
 	}
-	if err := s.Truncate(tab.Key, nil); err != nil {
+	if err := s.Truncate(tab.Key); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "unlinking of truncated segments", func() bool { return segmentFiles(t, dir) == 0 })

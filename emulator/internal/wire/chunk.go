@@ -27,8 +27,7 @@ type ChunkReader struct {
 	cur   uint32 // bytes of the current chunk seen
 	crc   uint32 // of them
 	all   uint32 // of all chunks before
-	total int64
-	ended bool // src returned io.EOF
+	ended bool   // src returned io.EOF
 	err   error
 
 	// OnChunk, when set, is told the length and CRC of each verified chunk, the
@@ -50,9 +49,6 @@ func (c *ChunkReader) Close() {
 	}
 }
 
-// Total returns the number of data bytes returned so far.
-func (c *ChunkReader) Total() int64 { return c.total }
-
 // Next returns the next data bytes, valid until the next call, or io.EOF once the
 // whole body was there and every checksum held. Bytes come out before their
 // checksum was seen: act on them only after io.EOF.
@@ -64,7 +60,6 @@ func (c *ChunkReader) Next() ([]byte, error) {
 		data, err := c.step()
 		c.err = err
 		if len(data) > 0 {
-			c.total += int64(len(data))
 			return data, nil
 		}
 	}

@@ -94,17 +94,6 @@ func Ranks(n int64, world int, batch int64, dropRemainder bool) [][]RowRange {
 	return out
 }
 
-// PerPartition gives each partition's rows as one range, for partitions that follow each other in the snapshot.
-func PerPartition(rows []int64) []RowRange {
-	out := make([]RowRange, len(rows))
-	var start int64
-	for i, n := range rows {
-		out[i] = RowRange{Start: start, End: start + n}
-		start += n
-	}
-	return out
-}
-
 // Within translates r, row numbers of the concatenation of ranges, into the row numbers of the ranges themselves, in
 // order and without empty ones. Rows outside the concatenation are SEEK_OUT_OF_RANGE.
 func Within(ranges []RowRange, r RowRange) ([]RowRange, error) {

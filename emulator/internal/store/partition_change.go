@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -36,6 +38,20 @@ func (s *Store) AddPartitions(k Key, specs []types.PartitionSpec, ifNotExists bo
 	})
 }
 
+// newPart adds an empty partition and stamps the table.
+func (s *Store) newPart(tx *bolt.Tx, t *Table, spec types.PartitionSpec) error {
+	if limit := s.opt.MaxPartitions; limit > 0 && t.Partitioned() && countParts(tx, t.ID, limit) >= limit {
+		return fmt.Errorf("table %s has %d partitions, no more are allowed: %w", t.Key, limit, ErrInvalidPartition)
+	}
+	now := s.now()
+	if err := putPart(tx, t.ID, partRecord{Partition: Partition{Spec: spec, Created: now, Modified: now, LastDDL: now}}); err != nil {
+		return err
+	}
+	t.LastDDL, t.Modified = now, now
+	return putTable(tx, *t)
+}
+
+// getPartitioned finds a table that has partition columns; another is ErrInvalidPartition.
 func getPartitioned(tx *bolt.Tx, k Key) (Table, error) {
 	t, err := getTable(tx, k)
 	if err == nil && !t.Partitioned() {
@@ -86,6 +102,15 @@ func (s *Store) DropPartitions(k Key, specs []types.PartitionSpec, match func(ty
 	return err
 }
 
+// dropPart removes a part and returns the segments that it held.
+func dropPart(tx *bolt.Tx, tableID string, p partRecord) ([]string, error) {
+	ids, err := clearSegs(tx, p.Number)
+	if err != nil {
+		return nil, err
+	}
+	return ids, tx.Bucket(bucketParts).Delete(partKey(tableID, p.Spec))
+}
+
 // namedParts finds partitions, by their keys.
 func namedParts(tx *bolt.Tx, t Table, specs []types.PartitionSpec, ifExists bool) (map[string]partRecord, error) {
 	parts := map[string]partRecord{}
@@ -106,16 +131,36 @@ func namedParts(tx *bolt.Tx, t Table, specs []types.PartitionSpec, ifExists bool
 	return parts, nil
 }
 
+// Truncate removes all rows of a table; its partitions stay.
+func (s *Store) Truncate(k Key) error {
+	return s.empty(func(tx *bolt.Tx) (Table, []partRecord, error) {
+		t, err := getTable(tx, k)
+		if err != nil {
+			return t, nil, err
+		}
+		parts, err := listParts(tx, t.ID, nil)
+		return t, parts, err
+	})
+}
+
 // TruncatePartitions removes all rows of the partitions named, of all or of none.
 func (s *Store) TruncatePartitions(k Key, specs []types.PartitionSpec) error {
+	return s.empty(func(tx *bolt.Tx) (Table, []partRecord, error) {
+		t, err := getPartitioned(tx, k)
+		if err != nil {
+			return t, nil, err
+		}
+		parts, err := namedParts(tx, t, specs, false)
+		return t, slices.Collect(maps.Values(parts)), err
+	})
+}
+
+// empty removes the rows of the parts that find returns with their table, and keeps the parts.
+func (s *Store) empty(find func(*bolt.Tx) (Table, []partRecord, error)) error {
 	var gone []string
 	err := s.update(func(tx *bolt.Tx) error {
 		gone = nil
-		t, err := getPartitioned(tx, k)
-		if err != nil {
-			return err
-		}
-		parts, err := namedParts(tx, t, specs, false)
+		t, parts, err := find(tx)
 		if err != nil {
 			return err
 		}

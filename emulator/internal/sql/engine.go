@@ -50,6 +50,7 @@ type Engine struct {
 	mu       sync.Mutex
 	database *duck.Database // nil until the first query; guarded by mu
 	scans    *scan.Function // of the database
+	typing   *scalar.Typing // of the database
 	known    functions      // of the database
 	closed   bool           // guarded by mu
 }
@@ -106,7 +107,7 @@ func (e *Engine) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn: conn, database: e.database, scans: e.scans, known: e.known}, nil
+	return &session{conn: conn, database: e.database, scans: e.scans, typing: e.typing, known: e.known}, nil
 }
 
 // start opens and prepares the database. If that fails the next query tries again.
@@ -131,6 +132,9 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if err := scalar.Register(conn.Raw(), macroPrefix+"go_"); err != nil {
 		return err
 	}
+	if e.typing, err = scalar.RegisterTyping(conn.Raw(), macroPrefix+"go_"); err != nil {
+		return err
+	}
 	for _, statement := range slices.Concat([]string{"SET memory_limit = '" + e.memory + "'"}, setup, definitions(), []string{closed}) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set DuckDB up: %w", err)
@@ -153,8 +157,10 @@ type session struct {
 	database *duck.Database
 	conn     *duck.Conn
 	scans    *scan.Function
+	typing   *scalar.Typing
 	known    functions
 	tables   []*openTable
+	shown    int    // tables that conn has views of
 	source   string // the query as it was submitted
 	expanded bool   // a view stands in the query: its plan does not tell all
 }
@@ -189,7 +195,7 @@ func (s *session) run(ctx context.Context, tables Tables, tr *translation, targe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.show(ctx, s.conn); err != nil {
+	if err := s.show(ctx); err != nil {
 		return nil, err
 	}
 	found, err := s.describe(ctx, query)
@@ -335,10 +341,10 @@ func (s *session) openTable(ctx context.Context, tables Tables, tr *translation,
 	return t, nil
 }
 
-// show makes the tables visible to a connection, by name.
-func (s *session) show(ctx context.Context, conn *duck.Conn) error {
-	for i, t := range s.tables {
-		if err := conn.Exec(ctx, "CREATE TEMP VIEW "+s.table(i)+" AS "+t.cursor.Query(false)); err != nil {
+// show makes the tables visible to the connection, by name.
+func (s *session) show(ctx context.Context) error {
+	for ; s.shown < len(s.tables); s.shown++ {
+		if err := s.conn.Exec(ctx, "CREATE TEMP VIEW "+s.table(s.shown)+" AS "+s.tables[s.shown].cursor.Query(false)); err != nil {
 			return fmt.Errorf("show a table to DuckDB: %w", err)
 		}
 	}

@@ -30,7 +30,11 @@ func (s *session) resolve(ctx context.Context, tables Tables, tr *translation, w
 			return "", nil, nil, fmt.Errorf("read table %s: %w", strings.Join(ref.name, "."), err)
 		}
 	}
-	query, err := p.rewrite(tr.text, func(i int) string { return texts[i] })
+	place := func(i int) string { return texts[i] }
+	if p, tr, err = s.compared(ctx, p, tr, columns, place); err != nil {
+		return "", nil, nil, err
+	}
+	query, err := p.rewrite(tr.text, place)
 	return query, p, columns, err
 }
 
@@ -141,7 +145,7 @@ func (e *Engine) prepared(ctx context.Context, tables Tables, text string, use f
 	s.source = tr.source
 	query, p, declared, err := s.resolve(ctx, tables, tr, nil)
 	if err == nil {
-		err = s.show(ctx, s.conn)
+		err = s.show(ctx)
 	}
 	if err == nil {
 		err = use(s, p, query, declared)

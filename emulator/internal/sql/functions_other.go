@@ -5,6 +5,7 @@ const otherFunctions = `
 nvl/2 => coalesce($1, $2)
 ifnull/2 => coalesce($1, $2)
 nvl2(a, b, c) = CASE WHEN a IS NOT NULL THEN b ELSE c END
+nullif/2 => CASE WHEN ($1) = ($2) THEN NULL ELSE $1 END
 decode => $k
 greatest => CASE WHEN $n THEN NULL ELSE greatest($*) END
 least => CASE WHEN $n THEN NULL ELSE least($*) END

@@ -85,9 +85,9 @@ func register(conn mapping.Connection, name string, overloads []*Function) error
 }
 
 // keep makes a pointer for DuckDB to keep: a handle in C memory, freed by sluiceScalarFree.
-func keep(f *Function) unsafe.Pointer {
+func keep(v any) unsafe.Pointer {
 	p := C.malloc(C.size_t(unsafe.Sizeof(cgo.Handle(0))))
-	*(*cgo.Handle)(p) = cgo.NewHandle(f)
+	*(*cgo.Handle)(p) = cgo.NewHandle(v)
 	return p
 }
 

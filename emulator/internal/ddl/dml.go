@@ -84,6 +84,9 @@ func (p *parser) until(what string, comma bool, words ...string) (Text, error) {
 			return Text{}, err
 		}
 	}
+	if depth > 0 {
+		return Text{}, p.unexpected("')' or ']'")
+	}
 	return p.piece(what, start, end)
 }
 
@@ -264,7 +267,7 @@ func (p *parser) skipParentheses() error {
 			depth++
 		case p.tok.Is(")"):
 			depth--
-		case p.tok.Kind == EOF:
+		case p.tok.Kind == EOF || p.tok.Is(";"):
 			return p.unexpected("')'")
 		}
 		if err := p.advance(); err != nil {
@@ -345,10 +348,14 @@ var selectEnds = []string{"WHERE", "GROUP", "HAVING", "ORDER", "DISTRIBUTE", "SO
 
 // multiInsert reads FROM source INSERT … SELECT … [WHERE …] INSERT ….
 func (p *parser) multiInsert() (Statement, error) {
-	from, err := p.until("a table", false, "INSERT")
-	if err != nil {
+	start := p.tok.Start
+	if err := p.expect("FROM"); err != nil {
 		return nil, err
 	}
+	if _, err := p.until("a table", false, "INSERT"); err != nil {
+		return nil, err
+	}
+	from := p.lex.Source[start:p.last]
 	s := &MultiInsert{}
 	for p.tok.Is("INSERT") {
 		insert, err := p.insertInto()
@@ -365,7 +372,7 @@ func (p *parser) multiInsert() (Statement, error) {
 		if p.tok.Is("FROM") {
 			return nil, p.unexpected("no FROM: it stands before the first INSERT")
 		}
-		insert.Query = Text{SQL: list.SQL + " " + from.SQL, Offset: -1}
+		insert.Query = Text{SQL: list.SQL + " " + from, Offset: -1}
 		if !p.tok.Is("INSERT") && p.tok.Kind != EOF && !p.tok.Is(";") {
 			rest, err := p.until("the end of a query", false, "INSERT")
 			if err != nil {

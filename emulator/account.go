@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
-	"github.com/sluice-io/sluice/emulator/internal/rest"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 // anonymousToken is handed out where no token is looked at.
@@ -50,7 +50,7 @@ func (s *Server) issueToken(ctx context.Context, until time.Time) (string, error
 // restError gives an error of package auth the type that the answers are made from.
 func restError(err error) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
-		return &rest.Error{Status: e.Status, Code: e.Code, Message: e.Message}
+		return &refusal.Error{Status: e.Status, Code: e.Code, Message: e.Message}
 	}
 	return err
 }

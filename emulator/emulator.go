@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
 	"github.com/sluice-io/sluice/emulator/internal/faults"
+	"github.com/sluice-io/sluice/emulator/internal/instance"
 	"github.com/sluice-io/sluice/emulator/internal/limits"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
@@ -112,7 +113,7 @@ type Server struct {
 	http      *http.Server
 	store     *store.Store
 	engine    *sql.Engine
-	instances *rest.Instances
+	instances *instance.Registry
 	rest      http.Handler
 	tunnel    *tunnel.Handler
 	storage   *storageapi.Handler
@@ -203,7 +204,7 @@ func (s *Server) openStore() error {
 	}
 	s.results = results
 	s.engine = sql.New()
-	s.instances = rest.NewInstances(rest.InstancesOptions{Store: s.store, Schemas: s.opt.Schemas, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
+	s.instances = instance.New(instance.Options{Store: s.store, Schemas: s.opt.Schemas, Engine: s.engine, Dir: results, Log: s.log, Now: s.opt.Now})
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator/internal/faults"
 	"github.com/sluice-io/sluice/emulator/internal/limits"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/tunnel"
 )
@@ -97,7 +98,7 @@ func refuseFor(w http.ResponseWriter, r *http.Request, f *faults.Refusal) {
 	for k, v := range f.Header {
 		w.Header()[k] = []string{v}
 	}
-	err := &rest.Error{Status: f.Status, Code: f.Code, Message: f.Message}
+	err := &refusal.Error{Status: f.Status, Code: f.Code, Message: f.Message}
 	if half, _ := target(r); half {
 		tunnel.Drain(w, r)
 		writeTunnelError(w, r, err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-io/sluice/emulator/internal/auth"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/rest"
 	"github.com/sluice-io/sluice/emulator/internal/storageapi"
 	"github.com/sluice-io/sluice/emulator/internal/store"
@@ -125,7 +126,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(auth.WithIdentity(r.Context(), id))
 	}
 	if project := projectOf(path); project != "" && !s.exists(project) {
-		refuse(w, r, &rest.Error{Status: http.StatusNotFound, Code: "NoSuchProject", Message: "ODPS-0420111:project not found - " + project})
+		refuse(w, r, &refusal.Error{Status: http.StatusNotFound, Code: "NoSuchProject", Message: "ODPS-0420111:project not found - " + project})
 		return
 	}
 	inner := *r
@@ -199,7 +200,7 @@ func target(r *http.Request) (tunnel bool, path string) {
 
 // writeTunnelError answers in the JSON form of the tunnel's errors.
 func writeTunnelError(w http.ResponseWriter, _ *http.Request, err error) {
-	answer := &rest.Error{Status: http.StatusInternalServerError, Code: "InternalServerError", Message: err.Error()}
+	answer := &refusal.Error{Status: http.StatusInternalServerError, Code: "InternalServerError", Message: err.Error()}
 	errors.As(err, &answer)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(answer.Status)

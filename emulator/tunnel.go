@@ -5,13 +5,14 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/sluice-io/sluice/emulator/internal/rest"
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/tunnel"
 	"github.com/sluice-io/sluice/emulator/internal/wire"
 )
 
 // results hands what SELECTs gave to the instance tunnel.
-type results struct{ instances *rest.Instances }
+type results struct{ instances *instance.Registry }
 
 var _ tunnel.Results = results{}
 
@@ -25,9 +26,9 @@ func (r results) InstanceResult(_ context.Context, project, id string) (*tunnel.
 		return &tunnel.Error{Status: http.StatusBadRequest, Code: code, Message: message}
 	}
 	switch {
-	case i.State == rest.Waiting || i.State == rest.Running:
+	case i.State == instance.Waiting || i.State == instance.Running:
 		return nil, refuse("InstanceNotTerminate", "instance "+id+" is not terminated yet")
-	case i.State != rest.Succeeded:
+	case i.State != instance.Succeeded:
 		return nil, refuse("TaskFailed", i.Text)
 	case i.Result == nil:
 		return nil, refuse("InstanceTypeNotSupported", "instance "+id+" selected no rows")
@@ -41,7 +42,7 @@ func (r results) InstanceResult(_ context.Context, project, id string) (*tunnel.
 
 // tunnelError gives an error of the REST half the form of the tunnel's.
 func tunnelError(err error) error {
-	if e, ok := errors.AsType[*rest.Error](err); ok {
+	if e, ok := errors.AsType[*refusal.Error](err); ok {
 		return &tunnel.Error{Status: e.Status, Code: e.Code, Message: e.Message}
 	}
 	return err

@@ -96,6 +96,6 @@ func (s *Service) logView(w http.ResponseWriter, r *request) error {
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	writeText(w, fmt.Sprintf("instance %s of project %s\nstate    %s\nstarted  %s\nended    %s\n\n%s\n\n%s\n",
-		i.ID, i.Project, i.State.taskStatus(), httpDate(i.Started), endDate(i), i.Task.Query, i.Text))
+		i.ID, i.Project, i.State.TaskStatus(), httpDate(i.Started), endDate(i), i.Task.Query, i.Text))
 	return nil
 }

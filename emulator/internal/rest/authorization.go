@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 const (
@@ -41,18 +44,18 @@ func (s *Service) authorization(w http.ResponseWriter, r *request) error {
 func (s *Service) signToken(w http.ResponseWriter, r *request) (string, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
-		return "", errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+		return "", refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
 	wanted := struct {
 		Hours  json.Number     `json:"expires_in_hours"`
 		Policy json.RawMessage `json:"policy"`
 	}{Hours: json.Number(strconv.Itoa(defaultTokenHours))}
 	if err := json.Unmarshal(body, &wanted); err != nil {
-		return "", errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected JSON: %s", err)
+		return "", refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected JSON: %s", err)
 	}
 	hours, err := wanted.Hours.Int64()
 	if err != nil || hours <= 0 || hours > maxTokenHours {
-		return "", errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:expires_in_hours=%s is no number from 1 to %d", wanted.Hours, maxTokenHours)
+		return "", refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:expires_in_hours=%s is no number from 1 to %d", wanted.Hours, maxTokenHours)
 	}
 	return s.issue(r.Context(), s.now().Add(time.Duration(hours)*time.Hour))
 }
@@ -68,11 +71,11 @@ func securityQuery(w http.ResponseWriter, r *request) (string, error) {
 	}
 	query := strings.TrimRight(strings.TrimSpace(body.Query), "; ")
 	if !strings.EqualFold(query, "whoami") {
-		return "", errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:the security command %q is not supported by this endpoint", query)
+		return "", refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:the security command %q is not supported by this endpoint", query)
 	}
 	if !strings.EqualFold(body.JSON, "true") {
-		return "Name: " + owner, nil
+		return "Name: " + instance.Owner, nil
 	}
-	text, err := json.Marshal(map[string]string{"DisplayName": owner, "ID": ownerID})
+	text, err := json.Marshal(map[string]string{"DisplayName": instance.Owner, "ID": ownerID})
 	return string(text), err
 }

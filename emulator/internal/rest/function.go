@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
@@ -90,7 +92,7 @@ func functionBody(w http.ResponseWriter, r *request) (store.Function, error) {
 		return store.Function{}, err
 	}
 	f := store.Function{
-		Project: r.project, Schema: r.schema(), Name: strings.TrimSpace(body.Alias), Owner: owner, ClassType: strings.TrimSpace(body.ClassType),
+		Project: r.project, Schema: r.schema(), Name: strings.TrimSpace(body.Alias), Owner: instance.Owner, ClassType: strings.TrimSpace(body.ClassType),
 		SQL: strings.EqualFold(body.IsSQLFunction, "true"), Definition: body.SQLDefinitionText,
 		Embedded: strings.EqualFold(body.IsEmbeddedFunction, "true"), Language: body.ProgramLanguage, Code: body.Code, FileName: body.FileName,
 	}
@@ -120,7 +122,7 @@ func (s *Service) updateFunction(w http.ResponseWriter, r *request, key store.Ke
 	if r.has("updateowner") {
 		name := r.Header.Get("x-odps-owner")
 		if name == "" {
-			return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-owner names no owner")
+			return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-owner names no owner")
 		}
 		_, err := s.store.AlterFunction(key, func(f *store.Function) error {
 			f.Owner = name
@@ -133,7 +135,7 @@ func (s *Service) updateFunction(w http.ResponseWriter, r *request, key store.Ke
 		return err
 	}
 	if !strings.EqualFold(body.Name, key.Name) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about function %q, the path about %q", body.Name, key.Name)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about function %q, the path about %q", body.Name, key.Name)
 	}
 	_, err = s.store.AlterFunction(key, func(f *store.Function) error {
 		body.Owner = f.Owner

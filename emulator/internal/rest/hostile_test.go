@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -28,7 +29,7 @@ func newService(t testing.TB) (*Service, *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := NewInstances(InstancesOptions{Store: s, Engine: sql.New(), Dir: t.TempDir(), Now: time.Now})
+	m := instance.New(instance.Options{Store: s, Engine: sql.New(), Dir: t.TempDir(), Now: time.Now})
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}

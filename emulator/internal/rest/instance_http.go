@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 const (
@@ -25,7 +28,7 @@ const defaultPriority = 9
 type taskSubmitted struct {
 	XMLName    xml.Name
 	Name       string
-	Properties []property `xml:"Config>Property"`
+	Properties []instance.Property `xml:"Config>Property"`
 	Query      string
 }
 
@@ -39,7 +42,7 @@ func (s *Service) instanceRoutes(w http.ResponseWriter, r *request) error {
 	case len(r.path) != 2:
 		return noRoute(r.Request)
 	case r.Method == http.MethodPut && r.has("info"):
-		return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "ODPS-0420061:information cannot be put into a task of this endpoint")
+		return refusal.New(http.StatusMethodNotAllowed, "MethodNotAllowed", "ODPS-0420061:information cannot be put into a task of this endpoint")
 	case r.Method == http.MethodPut:
 		return s.stopInstance(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -80,34 +83,34 @@ func (s *Service) submit(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	i = s.instances.await(r.Context(), i, submitWait)
+	i = s.instances.Await(r.Context(), i, submitWait)
 	w.Header().Set("Location", "http://"+r.Host+"/api/projects/"+r.project+"/instances/"+i.ID)
 	if r.mcqa {
 		setHeader(w, "x-odps-mcqa-query-cookie", i.ID)
 	}
-	if r.has("tryWait") && i.State.final() {
+	if r.has("tryWait") && i.State.Final() {
 		return writeResult(w, i, "")
 	}
 	w.WriteHeader(http.StatusCreated) // the body must be empty
 	return nil
 }
 
-func newTask(body jobSubmitted) (Task, error) {
-	refuse := func(format string, args ...any) (Task, error) {
-		return Task{}, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:"+format, args...)
+func newTask(body jobSubmitted) (instance.Task, error) {
+	refuse := func(format string, args ...any) (instance.Task, error) {
+		return instance.Task{}, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:"+format, args...)
 	}
 	items := body.Job.Tasks.Items
 	if len(items) != 1 {
 		return refuse("%d tasks submitted, one is expected", len(items))
 	}
 	t := items[0]
-	if !slices.Contains([]string{KindSQL, KindCost, KindPlan}, t.XMLName.Local) {
+	if !slices.Contains([]string{instance.KindSQL, instance.KindCost, instance.KindPlan}, t.XMLName.Local) {
 		return refuse("a task of type %s is not supported by this endpoint", t.XMLName.Local)
 	}
 	if t.Name == "" {
 		return refuse("the task has no name")
 	}
-	task := Task{
+	task := instance.Task{
 		Job: body.Job.Name, GUID: body.Job.GUID, Priority: defaultPriority,
 		Name: t.Name, Query: t.Query, Properties: t.Properties, Settings: map[string]string{},
 		Kind: t.XMLName.Local,
@@ -171,7 +174,7 @@ func (s *Service) stopInstance(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if !strings.EqualFold(body.Status, "Terminated") {
-		return errorf(http.StatusBadRequest, "InvalidStateSetting", "ODPS-0420061:an instance can be set to Terminated, not to %q", body.Status)
+		return refusal.New(http.StatusBadRequest, "InvalidStateSetting", "ODPS-0420061:an instance can be set to Terminated, not to %q", body.Status)
 	}
 	return s.instances.Stop(r.Context(), r.project, r.path[1])
 }

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 // instanceFilter is what a list of instances is asked to hold.
@@ -17,10 +20,10 @@ type instanceFilter struct {
 	none        bool      // asked for those of somebody who has none
 }
 
-func (f instanceFilter) keeps(i Instance) bool {
+func (f instanceFilter) keeps(i instance.Instance) bool {
 	switch {
 	case f.none,
-		f.status != "" && !strings.EqualFold(f.status, i.State.status()),
+		f.status != "" && !strings.EqualFold(f.status, i.State.Status()),
 		f.job != "" && f.job != i.Task.Job,
 		!f.from.IsZero() && i.Started.Before(f.from),
 		!f.to.IsZero() && i.Started.After(f.to):
@@ -34,7 +37,7 @@ func (f instanceFilter) keeps(i Instance) bool {
 // onlyowner changes nothing.
 func (r *request) instanceFilter() (f instanceFilter, err error) {
 	bad := func(name, want string) (instanceFilter, error) {
-		return f, errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:%s=%q is not %s", name, r.query.Get(name), want)
+		return f, refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:%s=%q is not %s", name, r.query.Get(name), want)
 	}
 	f.status, f.job, f.none = r.query.Get("status"), r.query.Get("jobname"), !r.ownedBy()
 	switch strings.ToLower(f.status) {
@@ -74,22 +77,22 @@ func (r *request) instanceFilter() (f instanceFilter, err error) {
 }
 
 // instancePage are the instances that a request asks for, the newest first.
-func (s *Service) instancePage(r *request, f instanceFilter) (list []Instance, p page, next string, err error) {
+func (s *Service) instancePage(r *request, f instanceFilter) (list []instance.Instance, p page, next string, err error) {
 	if p, err = r.page(); err != nil {
 		return nil, p, "", err
 	}
 	before := ^uint64(0)
 	if p.after != "" {
 		if before, err = strconv.ParseUint(p.after, 10, 64); err != nil {
-			return nil, p, "", errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q is of another list", r.query.Get("marker"))
+			return nil, p, "", refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q is of another list", r.query.Get("marker"))
 		}
 	}
 	for _, i := range s.instances.List(r.project) {
-		if i.number >= before || !f.keeps(i) {
+		if i.Number >= before || !f.keeps(i) {
 			continue
 		}
 		if len(list) == p.limit {
-			return list, p, marker(strconv.FormatUint(list[p.limit-1].number, 10)), nil
+			return list, p, marker(strconv.FormatUint(list[p.limit-1].Number, 10)), nil
 		}
 		list = append(list, i)
 	}
@@ -119,7 +122,7 @@ func (s *Service) listInstances(w http.ResponseWriter, r *request) error {
 		Instances []entry `xml:"Instance"`
 	}{Marker: next, MaxItems: p.limit}
 	for _, i := range found {
-		list.Instances = append(list.Instances, entry{Name: i.ID, Owner: owner, StartTime: httpDate(i.Started), EndTime: endDate(i), Status: i.State.status()})
+		list.Instances = append(list.Instances, entry{Name: i.ID, Owner: instance.Owner, StartTime: httpDate(i.Started), EndTime: endDate(i), Status: i.State.Status()})
 	}
 	writeXML(w, http.StatusOK, list)
 	return nil
@@ -135,7 +138,7 @@ func (s *Service) queuedInstances(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if f.status == "" {
-		f.status = Running.status()
+		f.status = instance.Running.Status()
 	}
 	found, p, next, err := s.instancePage(r, f)
 	if err != nil {

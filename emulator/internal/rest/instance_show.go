@@ -6,11 +6,15 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
 )
 
-func (s *Service) showInstance(w http.ResponseWriter, r *request, i Instance) error {
+func (s *Service) showInstance(w http.ResponseWriter, r *request, i instance.Instance) error {
 	if name := r.query.Get("taskname"); name != "" && name != i.Task.Name {
-		return errorf(http.StatusNotFound, "NoSuchObject", "ODPS-0430104:instance %s has no task %q", i.ID, name)
+		return refusal.New(http.StatusNotFound, "NoSuchObject", "ODPS-0430104:instance %s has no task %q", i.ID, name)
 	}
 	switch {
 	case r.has("taskstatus"):
@@ -26,7 +30,7 @@ func (s *Service) showInstance(w http.ResponseWriter, r *request, i Instance) er
 	case r.has("instancedetail"), r.has("detail"):
 		writeJSON(w, detailJSON(i))
 	case r.has("instancequota"):
-		writeJSON(w, map[string]any{"GroupAlias": "default", "GroupId": 1, "Priority": i.Task.Priority, "Status": i.State.status()})
+		writeJSON(w, map[string]any{"GroupAlias": "default", "GroupId": 1, "Priority": i.Task.Priority, "Status": i.State.Status()})
 	case r.has("cached"):
 		writeJSON(w, queueingJSON(i))
 	case r.has("log"):
@@ -41,25 +45,25 @@ func (s *Service) showInstance(w http.ResponseWriter, r *request, i Instance) er
 
 // instanceStatus answers whether an instance is over. One who says instancestatus waits
 // for it, for a while.
-func (s *Service) instanceStatus(w http.ResponseWriter, r *request, i Instance) error {
+func (s *Service) instanceStatus(w http.ResponseWriter, r *request, i instance.Instance) error {
 	if r.has("instancestatus") {
-		i = s.instances.await(r.Context(), i, statusWait)
+		i = s.instances.Await(r.Context(), i, statusWait)
 	}
-	setHeader(w, "x-odps-owner", owner)
+	setHeader(w, "x-odps-owner", instance.Owner)
 	setHeader(w, "x-odps-start-time", httpDate(i.Started))
 	setHeader(w, "x-odps-end-time", endDate(i))
-	if r.mcqa && i.State.final() { // interactive clients ask for no result apart
-		return writeResult(w, i, i.State.status())
+	if r.mcqa && i.State.Final() { // interactive clients ask for no result apart
+		return writeResult(w, i, i.State.Status())
 	}
 	writeXML(w, http.StatusOK, struct {
 		XMLName xml.Name `xml:"Instance"`
 		Status  string
-	}{Status: i.State.status()})
+	}{Status: i.State.Status()})
 	return nil
 }
 
-func endDate(i Instance) string {
-	if !i.State.final() {
+func endDate(i instance.Instance) string {
+	if !i.State.Final() {
 		return ""
 	}
 	return httpDate(i.Ended)
@@ -98,30 +102,30 @@ type instanceXML struct {
 	Tasks   []taskXML `xml:"Tasks>Task"`
 }
 
-func statusXML(i Instance) instanceXML {
+func statusXML(i instance.Instance) instanceXML {
 	end := endDate(i)
-	return instanceXML{Status: i.State.status(), Tasks: []taskXML{{
-		Type: i.Task.kind(), Name: i.Task.Name, StartTime: httpDate(i.Started), EndTime: &end, Status: i.State.taskStatus(), Histories: &struct{}{},
+	return instanceXML{Status: i.State.Status(), Tasks: []taskXML{{
+		Type: i.Task.Kind, Name: i.Task.Name, StartTime: httpDate(i.Started), EndTime: &end, Status: i.State.TaskStatus(), Histories: &struct{}{},
 	}}}
 }
 
 // writeResult answers with the task's result, and the instance's status if that is asked
 // for too.
-func writeResult(w http.ResponseWriter, i Instance, status string) error {
+func writeResult(w http.ResponseWriter, i instance.Instance, status string) error {
 	task := taskXML{
-		Type: i.Task.kind(), Name: i.Task.Name, Status: i.State.taskStatus(), Result: &resultXML{Format: "text", Text: i.Text},
+		Type: i.Task.Kind, Name: i.Task.Name, Status: i.State.TaskStatus(), Result: &resultXML{Format: "text", Text: i.Text},
 		ResultDescriptor: &cdata{"{}"}, // without IsSelect, which the Java SDK's MaxQA client takes for a failure
 	}
 	switch {
-	case i.State == Succeeded && i.Result == nil:
+	case i.State == instance.Succeeded && i.Result == nil:
 		task.ResultDescriptor = &cdata{`{"IsSelect":false}`}
 	case i.Result != nil:
-		text, err := i.Result.csv()
+		text, err := i.Result.CSV()
 		if err != nil {
 			return err
 		}
 		task.Result = &resultXML{Transform: "Base64", Format: "csv", Text: base64.StdEncoding.EncodeToString([]byte(text))}
-		descriptor, err := i.Result.descriptor()
+		descriptor, err := descriptor(i.Result)
 		if err != nil {
 			return err
 		}
@@ -132,14 +136,14 @@ func writeResult(w http.ResponseWriter, i Instance, status string) error {
 }
 
 // descriptor is the JSON text that tells a result's columns.
-func (r *Result) descriptor() (string, error) {
+func descriptor(r *instance.Result) (string, error) {
 	type column struct{ Name, Type string }
 	columns := make([]column, len(r.Columns))
 	for i, c := range r.Columns {
 		columns[i] = column{c.Name, c.Type.String()}
 	}
 	status := "Complete"
-	if r.Rows > maxCSVRows {
+	if r.Rows > instance.MaxCSVRows {
 		status = "Truncated" // clients refuse the text then, or warn
 	}
 	text, err := json.Marshal(map[string]any{"IsSelect": true, "SelectResultStatus": status, "Schema": map[string]any{"Columns": columns}})
@@ -150,11 +154,11 @@ func (r *Result) descriptor() (string, error) {
 }
 
 // sourceXML is the job as it was submitted, with Job as its root.
-func sourceXML(i Instance) any {
+func sourceXML(i instance.Instance) any {
 	type taskXML struct {
 		XMLName xml.Name
 		Name    string
-		Config  []property `xml:"Config>Property"`
+		Config  []instance.Property `xml:"Config>Property"`
 		Query   cdata
 	}
 	t := i.Task
@@ -166,6 +170,6 @@ func sourceXML(i Instance) any {
 		Tasks    []taskXML `xml:"Tasks>Task"`
 	}{
 		Name: t.Job, Priority: t.Priority, GUID: t.GUID,
-		Tasks: []taskXML{{XMLName: xml.Name{Local: t.kind()}, Name: t.Name, Config: t.Properties, Query: cdata{t.Query}}},
+		Tasks: []taskXML{{XMLName: xml.Name{Local: t.Kind}, Name: t.Name, Config: t.Properties, Query: cdata{t.Query}}},
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 // markerVersion begins the text inside a marker.
@@ -22,7 +25,7 @@ func (r *request) page() (page, error) {
 	if text := r.query.Get("maxitems"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return p, errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:maxitems=%q is no number of entries", text)
+			return p, refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:maxitems=%q is no number of entries", text)
 		}
 		if n > 0 {
 			p.limit = min(n, defaultPage)
@@ -35,7 +38,7 @@ func (r *request) page() (page, error) {
 	plain, err := base64.RawURLEncoding.DecodeString(text)
 	after, ok := strings.CutPrefix(string(plain), markerVersion)
 	if err != nil || !ok || after == "" {
-		return p, errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q did not come from a list of this endpoint", text)
+		return p, refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q did not come from a list of this endpoint", text)
 	}
 	p.after = after
 	return p, nil
@@ -53,5 +56,5 @@ func marker(after string) string {
 // ownedBy reports whether a list's owner filter leaves anything: all has one owner.
 func (r *request) ownedBy() bool {
 	of := r.query.Get("owner")
-	return of == "" || strings.EqualFold(of, owner)
+	return of == "" || strings.EqualFold(of, instance.Owner)
 }

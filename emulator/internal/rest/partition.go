@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
@@ -44,7 +45,7 @@ func (s *Service) listPartitions(w http.ResponseWriter, r *request, key store.Ke
 			return err
 		}
 		if q.Limit, q.After = p.limit, p.after; !isPartition(t, q.After) {
-			return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q is of another table", r.query.Get("marker"))
+			return refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:marker=%q is of another table", r.query.Get("marker"))
 		}
 	}
 	found, next, err := s.store.Partitions(key, q)

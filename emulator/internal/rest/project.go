@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
@@ -74,7 +76,7 @@ func (s *Service) describeProject(p store.Project, all bool) projectXML {
 // project answers GET, HEAD and PUT of a project.
 func (s *Service) project(w http.ResponseWriter, r *request) error {
 	if r.has("policy") {
-		return errorf(http.StatusNotFound, "NoSuchPath", "ODPS-0420061:policies are not served by this endpoint")
+		return refusal.New(http.StatusNotFound, "NoSuchPath", "ODPS-0420061:policies are not served by this endpoint")
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -119,7 +121,7 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body.Name != "" && !strings.EqualFold(body.Name, r.project) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about project %q, the path about %q", body.Name, r.project)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about project %q, the path about %q", body.Name, r.project)
 	}
 	_, err := s.store.AlterProject(r.project, func(p *store.Project) error {
 		if body.Comment != nil {
@@ -131,7 +133,7 @@ func (s *Service) updateProject(w http.ResponseWriter, r *request) error {
 			}
 		}
 		if len(p.Properties) > maxProperties {
-			return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a project keeps at most %d properties", maxProperties)
+			return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a project keeps at most %d properties", maxProperties)
 		}
 		return nil
 	})
@@ -142,9 +144,9 @@ func (s *Service) setProperty(p *store.Project, set property) error {
 	name, value := strings.TrimSpace(set.Name), set.Value
 	switch {
 	case name == "":
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a property has no name")
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a property has no name")
 	case name == schemaModel && !strings.EqualFold(value, strconv.FormatBool(s.schemas)):
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%s is decided when the endpoint is started (--schemas)", schemaModel)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%s is decided when the endpoint is started (--schemas)", schemaModel)
 	case name == schemaModel:
 	case value == "":
 		delete(p.Properties, name)
@@ -156,7 +158,7 @@ func (s *Service) setProperty(p *store.Project, set property) error {
 
 // stamp writes the headers of ownership that clients index without a default.
 func stamp(w http.ResponseWriter, created, modified time.Time) {
-	setHeader(w, "x-odps-owner", owner)
+	setHeader(w, "x-odps-owner", instance.Owner)
 	setHeader(w, "x-odps-creation-time", httpDate(created))
 	setHeader(w, "Last-Modified", httpDate(modified))
 }
@@ -194,7 +196,7 @@ func (s *Service) listProjects(w http.ResponseWriter, r *request) error {
 		}
 		x := s.describeProject(found, false)
 		x.Name = name
-		x.Owner, x.CreationTime, x.LastModifiedTime = owner, httpDate(found.Created), httpDate(found.Modified)
+		x.Owner, x.CreationTime, x.LastModifiedTime = instance.Owner, httpDate(found.Created), httpDate(found.Modified)
 		list.Projects = append(list.Projects, x)
 	}
 	writeXML(w, http.StatusOK, list)
@@ -205,7 +207,7 @@ func (s *Service) listProjects(w http.ResponseWriter, r *request) error {
 // project's only user, and there are no groups.
 func (s *Service) projectNames(r *request) ([]string, error) {
 	user := r.query.Get("user")
-	if !r.ownedBy() || r.query.Get("group") != "" || user != "" && !strings.EqualFold(user, owner) {
+	if !r.ownedBy() || r.query.Get("group") != "" || user != "" && !strings.EqualFold(user, instance.Owner) {
 		return nil, nil
 	}
 	names := slices.Clone(s.projects)
@@ -235,7 +237,7 @@ func clientLog(w http.ResponseWriter, r *request) error {
 		return badMethod(r)
 	}
 	if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes)); err != nil {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
@@ -145,9 +147,9 @@ func (s *Service) resourceMeta(w http.ResponseWriter, key store.ResourceKey) err
 func (s *Service) resourceOwner(r *request, key store.ResourceKey) error {
 	to := headerText(r.Header.Get("x-odps-owner"))
 	if to == "" {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:updateowner without the header x-odps-owner")
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:updateowner without the header x-odps-owner")
 	}
-	return s.store.SetResourceOwner(key, to, owner)
+	return s.store.SetResourceOwner(key, to, instance.Owner)
 }
 
 // resourceContent answers with the bytes of a resource, all or a range. Separate
@@ -214,9 +216,9 @@ func (a *answer) Write(p []byte) (int, error) {
 
 func noContent(res store.Resource) error {
 	if res.Kind == store.TableResource {
-		return errorf(http.StatusNotFound, "NoSuchObject", "ODPS-0420061:%s is a reference to table %s and has no content; read the table", res.Key, res.Source)
+		return refusal.New(http.StatusNotFound, "NoSuchObject", "ODPS-0420061:%s is a reference to table %s and has no content; read the table", res.Key, res.Source)
 	}
-	return errorf(http.StatusNotFound, "NoSuchObject", "ODPS-0420061:%s is a reference to volume path %s, and this endpoint has no volumes", res.Key, res.Source)
+	return refusal.New(http.StatusNotFound, "NoSuchObject", "ODPS-0420061:%s is a reference to volume path %s, and this endpoint has no volumes", res.Key, res.Source)
 }
 
 // number reads a parameter that is a count of bytes; there tells whether it was given.
@@ -227,7 +229,7 @@ func (r *request) number(name string) (n int64, there bool, err error) {
 	}
 	n, err = strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, false, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%s=%q is no number of bytes", name, text)
+		return 0, false, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%s=%q is no number of bytes", name, text)
 	}
 	return n, true, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
@@ -48,21 +50,21 @@ func (s *Service) putResource(w http.ResponseWriter, r *request, key store.Resou
 
 // resourceChange reads the headers.
 func (s *Service) resourceChange(r *request, key store.ResourceKey) (store.ResourceChange, error) {
-	c := store.ResourceChange{Key: key, Create: r.Method == http.MethodPost, By: owner}
+	c := store.ResourceChange{Key: key, Create: r.Method == http.MethodPost, By: instance.Owner}
 	if key.Name == "" {
-		return c, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-name is missing")
+		return c, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-name is missing")
 	}
 	if named := headerText(r.Header.Get("x-odps-resource-name")); named != "" && named != key.Name {
-		return c, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the path names resource %s, the header x-odps-resource-name %s", key.Name, named)
+		return c, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the path names resource %s, the header x-odps-resource-name %s", key.Name, named)
 	}
 	text := r.Header.Get("x-odps-resource-type")
 	kind, known := kinds[strings.ToLower(text)]
 	switch {
 	case text != "" && !known:
-		return c, errorf(http.StatusBadRequest, "InvalidArgument",
+		return c, refusal.New(http.StatusBadRequest, "InvalidArgument",
 			"ODPS-0420061:resource type %q: want file, jar, py, archive, table, volumefile or volumearchive", text)
 	case text == "" && c.Create:
-		return c, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-type is missing")
+		return c, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-type is missing")
 	case text == "":
 		was, err := s.store.Resource(key)
 		if err != nil {
@@ -77,7 +79,7 @@ func (s *Service) resourceChange(r *request, key store.ResourceKey) (store.Resou
 	if text := r.Header.Get("x-odps-resource-istemp"); text != "" {
 		temporary, err := strconv.ParseBool(strings.ToLower(text))
 		if err != nil {
-			return c, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-resource-istemp: %s is neither true nor false", text)
+			return c, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-resource-istemp: %s is neither true nor false", text)
 		}
 		c.Temporary = &temporary
 	}
@@ -107,7 +109,7 @@ func (s *Service) receive(r *request) (content store.Content, err error) {
 		if errors.Is(err, store.ErrStorage) || errors.Is(err, store.ErrTooLarge) {
 			return content, err
 		}
-		return content, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+		return content, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
 	if content, err = body.Finish(); err != nil {
 		return content, err
@@ -125,7 +127,7 @@ func md5Hex(text []byte) string {
 }
 
 func badMD5(got, want string) error {
-	return errorf(http.StatusBadRequest, "CheckSumError", "ODPS-0420061:the body's MD5 is %s, the header Content-MD5 says %s", got, want)
+	return refusal.New(http.StatusBadRequest, "CheckSumError", "ODPS-0420061:the body's MD5 is %s, the header Content-MD5 says %s", got, want)
 }
 
 // contentMD5 is the body's announced checksum in lower-case hex, empty if there is
@@ -133,7 +135,7 @@ func badMD5(got, want string) error {
 func contentMD5(r *request) (string, error) {
 	text := strings.ToLower(r.Header.Get("Content-MD5"))
 	if raw, err := hex.DecodeString(text); err != nil || len(raw) != 16 && text != "" {
-		return "", errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:Content-MD5: %q is not the hex form of an MD5", text)
+		return "", refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:Content-MD5: %q is not the hex form of an MD5", text)
 	}
 	return text, nil
 }
@@ -143,9 +145,9 @@ func (s *Service) putPart(w http.ResponseWriter, r *request) error {
 	name := headerText(r.Header.Get("x-odps-resource-name"))
 	switch {
 	case name == "":
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-name is missing")
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the header x-odps-resource-name is missing")
 	case strings.Contains(name, ","):
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:part %q: a merge could not name it, because commas separate the parts there", name)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:part %q: a merge could not name it, because commas separate the parts there", name)
 	}
 	content, err := s.receive(r)
 	if err != nil {
@@ -166,7 +168,7 @@ func (s *Service) mergeResource(w http.ResponseWriter, r *request, change store.
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMergeBytes))
 	if err != nil {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
 	if got := md5Hex(text); want != "" && got != want {
 		return badMD5(got, want)
@@ -174,11 +176,11 @@ func (s *Service) mergeResource(w http.ResponseWriter, r *request, change store.
 	sum, names, ok := strings.Cut(string(text), "|")
 	sum = strings.ToLower(sum)
 	if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != 16 {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a merge's body is <MD5 in hex>|<part>,<part>,…")
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a merge's body is <MD5 in hex>|<part>,<part>,…")
 	}
 	size, err := strconv.ParseInt(r.Header.Get("x-odps-resource-merge-total-bytes"), 10, 64)
 	if err != nil || size < 0 {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-resource-merge-total-bytes: %q is no number of bytes",
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-resource-merge-total-bytes: %q is no number of bytes",
 			r.Header.Get("x-odps-resource-merge-total-bytes"))
 	}
 	merge := store.Merge{Change: change, MD5: sum, Size: size}
@@ -197,7 +199,7 @@ func (s *Service) putReference(r *request, change store.ResourceChange) (err err
 	}
 	source := headerText(r.Header.Get(header))
 	if source == "" {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a resource of type %s needs the header %s", change.Kind, header)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:a resource of type %s needs the header %s", change.Kind, header)
 	}
 	if change.Source = source; change.Kind == store.TableResource {
 		if change.Source, err = s.tableSource(source, change.Key); err != nil {
@@ -227,7 +229,7 @@ func (s *Service) tableSource(text string, key store.ResourceKey) (string, error
 	case 3:
 		table = store.NewKey(parts[0], parts[1], parts[2])
 	default:
-		return "", errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q has too many names", text)
+		return "", refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q has too many names", text)
 	}
 	t, err := s.store.Table(table)
 	if err != nil {
@@ -247,11 +249,11 @@ func cutSource(text string) (name string, spec types.PartitionSpec, err error) {
 	}
 	rest = strings.TrimSpace(rest)
 	if !strings.HasPrefix(rest, "(") || !strings.HasSuffix(rest, ")") {
-		return "", nil, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q is not <table> partition(<column>='<value>',…)", text)
+		return "", nil, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q is not <table> partition(<column>='<value>',…)", text)
 	}
 	spec, err = types.ParsePartitionSpec(rest[1 : len(rest)-1])
 	if err == nil && len(spec) == 0 {
-		return "", nil, errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q names no partition", text)
+		return "", nil, refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:x-odps-copy-table-source: %q names no partition", text)
 	}
 	return name, spec, err
 }

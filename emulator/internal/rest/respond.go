@@ -5,87 +5,21 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
 	"unicode/utf8"
 
-	"github.com/sluice-io/sluice/emulator/internal/store"
-	"github.com/sluice-io/sluice/emulator/internal/types"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 )
 
 // maxBodyBytes bounds request bodies; SQL texts are the largest.
 const maxBodyBytes = 16 << 20
 
-// Error is a refusal as clients see it.
-type Error struct {
-	Status  int
-	Code    string
-	Message string
-}
-
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
-
-func errorf(status int, code, format string, args ...any) *Error {
-	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
-}
-
-// causes maps the store's errors to answers, the first match wins.
-var causes = []struct {
-	cause  error
-	status int
-	code   string
-	number string
-}{
-	{store.ErrNoSuchTable, http.StatusNotFound, "NoSuchObject", "ODPS-0130131"},
-	{store.ErrKind, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
-	{store.ErrChanged, http.StatusConflict, "StatusConflict", "ODPS-0110999"},
-	{store.ErrNoSuchPartition, http.StatusNotFound, "NoSuchPartition", "ODPS-0130131"},
-	{store.ErrTableExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},
-	{store.ErrPartitionExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0130211"},
-	{store.ErrInvalidPartition, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
-	{store.ErrInvalidTable, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
-	{store.ErrNoSuchResource, http.StatusNotFound, "NoSuchObject", "ODPS-0420061"},
-	{store.ErrNoSuchPart, http.StatusNotFound, "NoSuchObject", "ODPS-0420061"},
-	{store.ErrResourceExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0420061"},
-	{store.ErrInvalidResource, http.StatusBadRequest, "InvalidArgument", "ODPS-0420061"},
-	{store.ErrBadContent, http.StatusBadRequest, "CheckSumError", "ODPS-0420061"},
-	{store.ErrTooLarge, http.StatusRequestEntityTooLarge, "InvalidArgument", "ODPS-0420061"},
-	{store.ErrBadData, http.StatusBadRequest, "InvalidArgument", "ODPS-0121095"},
-	{types.ErrPartitionSpec, http.StatusBadRequest, "InvalidPartitionSpec", "ODPS-0130121"},
-	{types.ErrUnsupported, http.StatusBadRequest, "InvalidArgument", "ODPS-0130071"},
-	{store.ErrOverwriteForbidden, http.StatusBadRequest, "OverwriteModeNotAllowed", "ODPS-0130071"},
-	{store.ErrNoSuchProject, http.StatusNotFound, "NoSuchProject", "ODPS-0420111"},
-	// Not NoSuchSchema: one client takes that for a session whose schema is not there yet,
-	// and its question whether a schema exists knows NoSuchObject only.
-	{store.ErrNoSuchSchema, http.StatusNotFound, "NoSuchObject", "ODPS-0422155"},
-	{store.ErrSchemaExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0110061"},
-	{store.ErrSchemaNotEmpty, http.StatusConflict, "ObjectNotEmpty", "ODPS-0110061"},
-	{store.ErrInvalidSchema, http.StatusBadRequest, "InvalidArgument", "ODPS-0420061"},
-	{store.ErrNoSuchFunction, http.StatusNotFound, "NoSuchObject", "ODPS-0420111"},
-	{store.ErrFunctionExists, http.StatusConflict, "ObjectAlreadyExists", "ODPS-0420061"},
-	{store.ErrInvalidFunction, http.StatusBadRequest, "InvalidArgument", "ODPS-0420061"},
-	{store.ErrStorage, http.StatusInternalServerError, "InternalServerError", "ODPS-0010000"},
-}
-
-// asError turns any error into an answer.
-func asError(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	for _, c := range causes {
-		if errors.Is(err, c.cause) {
-			return errorf(c.status, c.code, "%s:%s", c.number, err)
-		}
-	}
-	return errorf(http.StatusInternalServerError, "InternalServerError", "ODPS-0010000:%s", err)
-}
-
 // WriteError answers with the XML form of an error. The request id must be in the
 // response's headers already.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	e := asError(err)
+	e := refusal.Of(err)
 	// Some clients look at the answer only when their body is sent.
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	writeXML(w, e.Status, struct {
@@ -151,7 +85,7 @@ func httpDate(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 func readXML(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:read the request's body: %s", err)
 	}
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	err = decoder.Decode(v)
@@ -159,7 +93,7 @@ func readXML(w http.ResponseWriter, r *http.Request, v any) error {
 		err = nothingLeft(decoder)
 	}
 	if err != nil {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected XML: %s", err)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the request's body is not the expected XML: %s", err)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
@@ -27,7 +29,7 @@ type schemaXML struct {
 func describeSchema(s store.Schema) schemaXML {
 	created, modified := httpDate(s.Created), httpDate(s.Modified)
 	return schemaXML{
-		Name: s.Name, Owner: owner, Project: s.Project, Type: "managed", Comment: s.Comment, Description: s.Comment,
+		Name: s.Name, Owner: instance.Owner, Project: s.Project, Type: "managed", Comment: s.Comment, Description: s.Comment,
 		CreateTime: created, CreationTime: created, ModifyTime: modified, ModifiedTime: modified, LastModifiedTime: modified,
 	}
 }
@@ -69,7 +71,7 @@ func (s *Service) createSchema(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if body.Project != "" && !strings.EqualFold(body.Project, r.project) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about project %q, the path about %q", body.Project, r.project)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:the body is about project %q, the path about %q", body.Project, r.project)
 	}
 	if body.Comment == "" {
 		body.Comment = body.Description

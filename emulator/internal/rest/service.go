@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
-// owner is the name under which everything belongs to somebody.
-const (
-	owner   = "ALIYUN$local"
-	ownerID = "1"
-)
+// ownerID is the number of instance.Owner.
+const ownerID = "1"
 
 // defaultPage is the number of entries of a list without maxitems.
 const defaultPage = 1000
@@ -23,7 +22,7 @@ const defaultPage = 1000
 // Service answers the metadata requests. Create it with New.
 type Service struct {
 	store     *store.Store
-	instances *Instances
+	instances *instance.Registry
 	now       func() time.Time
 	projects  []string
 	schemas   bool // three-level names
@@ -34,7 +33,7 @@ type Service struct {
 // Options configure New.
 type Options struct {
 	Store     *store.Store
-	Instances *Instances
+	Instances *instance.Registry
 	Now       func() time.Time
 	// Projects are listed by GET /projects. Which projects exist is not decided here.
 	Projects []string
@@ -140,9 +139,9 @@ func (s *Service) dropProjectAsSchema(r *request) error {
 }
 
 func noRoute(r *http.Request) error {
-	return errorf(http.StatusNotFound, "NoSuchPath", "ODPS-0420061:%s %s is not served by this endpoint", r.Method, r.URL.Path)
+	return refusal.New(http.StatusNotFound, "NoSuchPath", "ODPS-0420061:%s %s is not served by this endpoint", r.Method, r.URL.Path)
 }
 
 func badMethod(r *request) error {
-	return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "ODPS-0420061:%s of %s is not served by this endpoint", r.Method, r.URL.Path)
+	return refusal.New(http.StatusMethodNotAllowed, "MethodNotAllowed", "ODPS-0420061:%s of %s is not served by this endpoint", r.Method, r.URL.Path)
 }

@@ -8,32 +8,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/instance"
 )
 
 // stageName is the one stage that a statement runs in here.
 const stageName = "M1"
 
-// elapsed is how long an instance has been running.
-func (i Instance) elapsed() time.Duration {
-	if !i.State.final() {
-		return i.seen.Sub(i.Started)
-	}
-	return i.Ended.Sub(i.Started)
-}
-
-// workers says how many of the one worker run and have ended.
-func (i Instance) workers() (running, ended int) {
+// workers says how many of the one worker of an instance run and have ended.
+func workers(i instance.Instance) (running, ended int) {
 	switch {
-	case i.State == Running:
+	case i.State == instance.Running:
 		return 1, 0
-	case i.State.final():
+	case i.State.Final():
 		return 0, 1
 	default:
 		return 0, 0
 	}
 }
 
-func progressXML(i Instance) any {
+func progressXML(i instance.Instance) any {
 	type stage struct {
 		ID                 string `xml:",attr"`
 		Status             string
@@ -45,9 +39,9 @@ func progressXML(i Instance) any {
 		OutputRecords      int64
 		FinishedPercentage int
 	}
-	st := stage{ID: stageName, Status: i.State.taskStatus(), TotalWorkers: 1, InputRecords: total(i.Stats.Inputs).Rows, OutputRecords: i.Stats.Rows}
-	st.RunningWorkers, st.TerminatedWorkers = i.workers()
-	if i.State.final() {
+	st := stage{ID: stageName, Status: i.State.TaskStatus(), TotalWorkers: 1, InputRecords: instance.Total(i.Stats.Inputs).Rows, OutputRecords: i.Stats.Rows}
+	st.RunningWorkers, st.TerminatedWorkers = workers(i)
+	if i.State.Final() {
 		st.FinishedPercentage = 100
 	}
 	return struct {
@@ -57,21 +51,21 @@ func progressXML(i Instance) any {
 }
 
 // detailJSON describes the run as a tree of jobs, tasks and workers.
-func detailJSON(i Instance) any {
-	running, _ := i.workers()
+func detailJSON(i instance.Instance) any {
+	running, _ := workers(i)
 	status := "Terminated"
 	if running > 0 {
 		status = "Running"
-	} else if !i.State.final() {
+	} else if !i.State.Final() {
 		status = "Waiting"
 	}
 	worker := map[string]any{
 		"id": stageName + "#0_0", "logId": i.ID, "status": status, "startTime": i.Started.Unix(), "endTime": unixOrZero(i.Ended),
-		"input_records": total(i.Stats.Inputs).Rows, "input_bytes": total(i.Stats.Inputs).Bytes,
-		"output_records": i.Stats.Rows, "output_bytes": total(i.Stats.Outputs).Bytes,
+		"input_records": instance.Total(i.Stats.Inputs).Rows, "input_bytes": instance.Total(i.Stats.Inputs).Bytes,
+		"output_records": i.Stats.Rows, "output_bytes": instance.Total(i.Stats.Outputs).Bytes,
 	}
 	return map[string]any{
-		"Instance": map[string]any{"Name": i.ID, "Status": i.State.status(), "TaskStatus": i.State.taskStatus(), "Owner": owner},
+		"Instance": map[string]any{"Name": i.ID, "Status": i.State.Status(), "TaskStatus": i.State.TaskStatus(), "Owner": instance.Owner},
 		"mapReduce": map[string]any{
 			"jobs": []any{map[string]any{
 				"name":  i.ID + "_" + i.Task.Name,
@@ -91,10 +85,10 @@ func unixOrZero(t time.Time) int64 {
 }
 
 // writeSummary answers with what an instance read, wrote and cost; empty until it is over.
-func writeSummary(w http.ResponseWriter, i Instance) error {
-	setHeader(w, "x-odps-task-finalized", strconv.FormatBool(i.State.final()))
+func writeSummary(w http.ResponseWriter, i instance.Instance) error {
+	setHeader(w, "x-odps-task-finalized", strconv.FormatBool(i.State.Final()))
 	answer := map[string]string{"JsonSummary": "", "Summary": ""}
-	if i.State.final() {
+	if i.State.Final() {
 		text, err := json.Marshal(summaryJSON(i))
 		if err != nil {
 			return fmt.Errorf("encode the summary of instance %s: %w", i.ID, err)
@@ -107,8 +101,8 @@ func writeSummary(w http.ResponseWriter, i Instance) error {
 
 // summaryJSON is the summary for programs. The cost is that of one core for as long as
 // the instance ran, in hundredths of core seconds; memory is not measured.
-func summaryJSON(i Instance) map[string]any {
-	flows := func(list []Flow) map[string][2]int64 {
+func summaryJSON(i instance.Instance) map[string]any {
+	flows := func(list []instance.Flow) map[string][2]int64 {
 		out := map[string][2]int64{}
 		for _, f := range list {
 			sum := out[f.Name]
@@ -117,25 +111,25 @@ func summaryJSON(i Instance) map[string]any {
 		return out
 	}
 	return map[string]any{
-		"Cost":    map[string]int64{"CPU": i.elapsed().Milliseconds() / 10, "Memory": 0, "Input": total(i.Stats.Inputs).Bytes},
+		"Cost":    map[string]int64{"CPU": i.Elapsed().Milliseconds() / 10, "Memory": 0, "Input": instance.Total(i.Stats.Inputs).Bytes},
 		"Inputs":  flows(i.Stats.Inputs),
 		"Outputs": flows(i.Stats.Outputs),
 		"Stages": []any{map[string]any{
-			"Name": stageName, "InstanceCount": 1, "RunTimeMs": i.elapsed().Milliseconds(),
-			"InputRecords": total(i.Stats.Inputs).Rows, "OutputRecords": i.Stats.Rows,
+			"Name": stageName, "InstanceCount": 1, "RunTimeMs": i.Elapsed().Milliseconds(),
+			"InputRecords": instance.Total(i.Stats.Inputs).Rows, "OutputRecords": i.Stats.Rows,
 		}},
-		"RunTimeMs": i.elapsed().Milliseconds(),
+		"RunTimeMs": i.Elapsed().Milliseconds(),
 	}
 }
 
 // summaryText is the summary for people.
-func summaryText(i Instance) string {
+func summaryText(i instance.Instance) string {
 	var b strings.Builder
-	seconds := i.elapsed().Seconds()
+	seconds := i.Elapsed().Seconds()
 	fmt.Fprintf(&b, "resource cost: cpu %.2f Core * Min, memory 0.00 GB * Min\n", seconds/60)
 	for _, part := range []struct {
 		title string
-		flows []Flow
+		flows []instance.Flow
 	}{{"inputs", i.Stats.Inputs}, {"outputs", i.Stats.Outputs}} {
 		fmt.Fprintf(&b, "%s:\n", part.title)
 		for _, f := range part.flows {
@@ -144,19 +138,19 @@ func summaryText(i Instance) string {
 	}
 	fmt.Fprintf(&b, "Job run time: %.3f\nJob run mode: embedded endpoint\n", seconds)
 	fmt.Fprintf(&b, "%s:\n\tinstance count: 1\n\trun time: %.3f\n\tinput records: %d\n\toutput records: %d\n",
-		stageName, seconds, total(i.Stats.Inputs).Rows, i.Stats.Rows)
+		stageName, seconds, instance.Total(i.Stats.Inputs).Rows, i.Stats.Rows)
 	return b.String()
 }
 
 // queueingJSON is an instance as it stands in the queue.
-func queueingJSON(i Instance) map[string]any {
+func queueingJSON(i instance.Instance) map[string]any {
 	progress := 0
-	if i.State.final() {
+	if i.State.Final() {
 		progress = 100
 	}
 	return map[string]any{
 		"instanceId": i.ID, "instancePriority": i.Task.Priority, "instanceProcess": progress, "jobName": i.Task.Job, "projectName": i.Project,
-		"skynetId": "", "startTime": i.Started.UTC().Format("2006-01-02 15:04:05"), "taskName": i.Task.Name, "taskType": i.Task.kind(),
-		"userAccount": owner, "status": i.State.status(),
+		"skynetId": "", "startTime": i.Started.UTC().Format("2006-01-02 15:04:05"), "taskName": i.Task.Name, "taskType": i.Task.Kind,
+		"userAccount": instance.Owner, "status": i.State.Status(),
 	}
 }

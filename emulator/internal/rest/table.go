@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-io/sluice/emulator/internal/instance"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/relation"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
@@ -45,7 +47,7 @@ type schemaJSON struct {
 
 func (s *Service) describeTable(t store.Table) tableXML {
 	return tableXML{
-		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: s.schemaName(t.Key.Schema), Owner: owner, Comment: t.Comment,
+		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: s.schemaName(t.Key.Schema), Owner: instance.Owner, Comment: t.Comment,
 		CreationTime: httpDate(t.Created), LastModifiedTime: httpDate(t.Modified), LastAccessTime: httpDate(t.Modified), Type: tableType(t),
 	}
 }
@@ -129,7 +131,7 @@ type tableJSON struct {
 
 func newTableJSON(t store.Table) tableJSON {
 	j := tableJSON{
-		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: owner,
+		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: instance.Owner,
 		CreateTime: t.Created.Unix(), LastModifiedTime: t.LastDataModified.Unix(), LastDDLTime: t.LastDDL.Unix(), LastAccessTime: t.Modified.Unix(),
 		Lifecycle: -1, HubLifecycle: -1, Size: t.Bytes, RecordNum: t.Rows,
 	}
@@ -199,7 +201,7 @@ func (s *Service) table(w http.ResponseWriter, r *request, key store.Key) error 
 func (s *Service) head(w http.ResponseWriter, r *request, key store.Key) error {
 	limit, err := strconv.Atoi(r.query.Get("linenum"))
 	if err != nil || limit < 0 {
-		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:linenum=%q is no number of rows", r.query.Get("linenum"))
+		return refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:linenum=%q is no number of rows", r.query.Get("linenum"))
 	}
 	spec, err := types.ParsePartitionSpec(r.query.Get("partition"))
 	if err != nil {
@@ -220,9 +222,9 @@ func (s *Service) head(w http.ResponseWriter, r *request, key store.Key) error {
 		}
 	}
 	if r.query.Get("cols") != "" && len(columns) != len(wanted) {
-		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:table %s has not all of the columns %s", key, r.query.Get("cols"))
+		return refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:table %s has not all of the columns %s", key, r.query.Get("cols"))
 	}
-	text, err := csvText(columns, rows.Batches(r.Context(), positions), min(limit, maxCSVRows))
+	text, err := instance.CSV(columns, rows.Batches(r.Context(), positions), min(limit, instance.MaxCSVRows))
 	if err != nil {
 		return err
 	}
@@ -240,7 +242,7 @@ func (s *Service) listTables(w http.ResponseWriter, r *request) error {
 	}
 	kind := strings.ToUpper(r.query.Get("type"))
 	if kind != "" && !slices.Contains(tableTypes, kind) {
-		return errorf(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:type=%q is none of %s", kind, strings.Join(tableTypes, ", "))
+		return refusal.New(http.StatusBadRequest, "InvalidParameter", "ODPS-0420061:type=%q is none of %s", kind, strings.Join(tableTypes, ", "))
 	}
 	if err := s.requireSchema(r); err != nil {
 		return err
@@ -285,7 +287,7 @@ func (s *Service) batchTables(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if len(body.Tables) > maxBatch {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%d tables asked for, at most %d at a time", len(body.Tables), maxBatch)
+		return refusal.New(http.StatusBadRequest, "InvalidArgument", "ODPS-0420061:%d tables asked for, at most %d at a time", len(body.Tables), maxBatch)
 	}
 	list := struct {
 		XMLName xml.Name   `xml:"Tables"`

@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"context"
@@ -226,7 +226,7 @@ func (x *executor) define(j *job, statement ddl.Statement) error {
 }
 
 func (x *executor) createTable(ctx context.Context, j *job, s *ddl.CreateTable) error {
-	t := store.Table{Key: j.key(s.Table.Parts), Comment: s.Comment, Owner: owner, Lifecycle: max(s.Lifecycle, 0), PrimaryKey: s.PrimaryKey}
+	t := store.Table{Key: j.key(s.Table.Parts), Comment: s.Comment, Owner: Owner, Lifecycle: max(s.Lifecycle, 0), PrimaryKey: s.PrimaryKey}
 	if s.Clustered != nil {
 		t.Cluster = clustering(s.Clustered)
 	}

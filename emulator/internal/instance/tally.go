@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"sync"
@@ -21,7 +21,8 @@ type Stats struct {
 	Rows int64
 }
 
-func total(flows []Flow) (sum Flow) {
+// Total is the sum of flows; it has no name.
+func Total(flows []Flow) (sum Flow) {
 	for _, f := range flows {
 		sum.Rows += f.Rows
 		sum.Bytes += f.Bytes

@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"encoding/base64"
@@ -16,8 +16,8 @@ import (
 	"github.com/sluice-io/sluice/emulator/internal/types"
 )
 
-// maxCSVRows is how many rows the result text holds at most; the tunnel gives them all.
-const maxCSVRows = 10000
+// MaxCSVRows is how many rows the result text holds at most; the tunnel gives them all.
+const MaxCSVRows = 10000
 
 const (
 	dateForm     = "2006-01-02"
@@ -25,13 +25,13 @@ const (
 	monthsInYear = 12
 )
 
-// csv is a result as text: a line of names, then the rows. Strings are quoted, NULL is \N.
-func (r *Result) csv() (string, error) {
-	return csvText(r.Columns, r.Batches(0, maxCSVRows), maxCSVRows)
+// CSV is a result as text, with at most MaxCSVRows of its rows: a line of names, then the rows. Strings are quoted, NULL is \N.
+func (r *Result) CSV() (string, error) {
+	return CSV(r.Columns, r.Batches(0, MaxCSVRows), MaxCSVRows)
 }
 
-// csvText writes at most limit rows.
-func csvText(columns []sql.Column, batches iter.Seq2[arrow.RecordBatch, error], limit int) (string, error) {
+// CSV is the text of batches, with at most limit of their rows, in the form of Result.CSV.
+func CSV(columns []sql.Column, batches iter.Seq2[arrow.RecordBatch, error], limit int) (string, error) {
 	var out strings.Builder
 	for i, c := range columns {
 		if i > 0 {

@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func (x *executor) costText(ctx context.Context, j *job) (string, error) {
 			}
 		}
 	}
-	cost := map[string]any{"Input": total(j.tally.snapshot().Inputs).Bytes, "UDF": 0, "Complexity": complexity(j.script.Source)}
+	cost := map[string]any{"Input": Total(j.tally.snapshot().Inputs).Bytes, "UDF": 0, "Complexity": complexity(j.script.Source)}
 	out, err := json.Marshal(map[string]any{"Cost": map[string]any{"SQL": cost}})
 	return string(out), err
 }

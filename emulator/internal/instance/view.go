@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // now, and again by REBUILD.
 func (x *executor) createView(ctx context.Context, j *job, s *ddl.CreateView) error {
 	t := store.Table{
-		Key: j.key(s.View.Parts), Kind: store.KindView, Comment: s.Comment, Owner: owner, Lifecycle: max(s.Lifecycle, 0), ViewText: s.Query.SQL,
+		Key: j.key(s.View.Parts), Kind: store.KindView, Comment: s.Comment, Owner: Owner, Lifecycle: max(s.Lifecycle, 0), ViewText: s.Query.SQL,
 		ViewScope: &store.ViewScope{Project: j.project, Schema: j.settings["odps.default.schema"], Levels: j.levels()},
 	}
 	setProperties(&t, s.Properties)

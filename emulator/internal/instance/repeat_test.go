@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import "testing"
 
@@ -12,7 +12,7 @@ func TestInstances_repeat_a_submission_that_is_running(t *testing.T) {
 		if i.ID != first.ID {
 			t.Fatalf("instance %s, want %s", i.ID, first.ID)
 		}
-		if i.State.final() {
+		if i.State.Final() {
 			break
 		}
 	}

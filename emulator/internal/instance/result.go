@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/relation"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 )
@@ -32,7 +33,7 @@ type Result struct {
 }
 
 // errResultGone answers for a result that was forgotten while somebody read it.
-var errResultGone = errorf(404, "NoSuchObject", "ODPS-0430104:the instance's result is gone")
+var errResultGone = refusal.New(404, "NoSuchObject", "ODPS-0430104:the instance's result is gone")
 
 // Arrow is the schema of the result's batches.
 func (r *Result) Arrow() *arrow.Schema { return relation.Schema(r.Columns) }

@@ -1,6 +1,6 @@
 //go:build cgo && duckdb_arrow
 
-package rest
+package instance
 
 import (
 	"log/slog"
@@ -41,7 +41,7 @@ func FuzzScript(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Submit(%q) = %v", text, err)
 		}
-		if i = m.await(ctx, i, 5*time.Second); !i.State.final() {
+		if i = m.Await(ctx, i, 5*time.Second); !i.State.Final() {
 			if err := m.Stop(t.Context(), "p", i.ID); err != nil {
 				t.Fatalf("Stop(%q) = %v", text, err)
 			}
@@ -54,14 +54,14 @@ func FuzzScript(f *testing.F) {
 }
 
 // fuzzInstances is a small catalogue: a table t, a partitioned table p, a view v.
-func fuzzInstances(f *testing.F) *Instances {
+func fuzzInstances(f *testing.F) *Registry {
 	f.Helper()
 	s, err := store.Open(store.Options{Dir: f.TempDir(), Now: time.Now})
 	if err != nil {
 		f.Fatal(err)
 	}
 	engine := sql.New()
-	m := NewInstances(InstancesOptions{Store: s, Engine: engine, Dir: f.TempDir(), Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	m := New(Options{Store: s, Engine: engine, Dir: f.TempDir(), Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	f.Cleanup(func() {
 		for _, err := range []error{m.Close(), engine.Close(), s.Close()} {
 			if err != nil {
@@ -76,7 +76,7 @@ func fuzzInstances(f *testing.F) *Instances {
 	if err != nil {
 		f.Fatal(err)
 	}
-	if i = m.await(f.Context(), i, time.Minute); i.State != Succeeded {
+	if i = m.Await(f.Context(), i, time.Minute); i.State != Succeeded {
 		f.Fatalf("set the catalogue up: %s", i.Text)
 	}
 	return m

@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"context"
@@ -90,7 +90,7 @@ func quoted(parts ...string) string {
 
 // Query runs one SELECT with the names of a project and hands over its rows, in
 // types.LayoutWide.
-func (s *Instances) Query(ctx context.Context, project, text string, each func(arrow.RecordBatch) error) (err error) {
+func (s *Registry) Query(ctx context.Context, project, text string, each func(arrow.RecordBatch) error) (err error) {
 	j := &job{project: project, script: &ddl.Script{}}
 	rows, err := s.exec.engine.Query(ctx, tables{store: s.exec.store, job: j}, text, nil)
 	if err != nil {

@@ -1,6 +1,7 @@
-package rest
+package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
@@ -41,20 +43,26 @@ const (
 	Cancelled
 )
 
-// taskStatus is the state in a client's words.
-func (s State) taskStatus() string {
+// TaskStatus is the state in a client's words.
+func (s State) TaskStatus() string {
 	return [...]string{"Waiting", "Running", "Success", "Failed", "Cancelled"}[s]
 }
 
-// status is the state of the instance around the task.
-func (s State) status() string {
-	if s.final() {
+// Status is the state of the instance around the task.
+func (s State) Status() string {
+	if s.Final() {
 		return "Terminated"
 	}
 	return "Running"
 }
 
-func (s State) final() bool { return s >= Succeeded }
+func (s State) Final() bool { return s >= Succeeded }
+
+// Owner is the name under which everything belongs to somebody.
+const Owner = "ALIYUN$local"
+
+// Property is a setting of a task, as a client writes it.
+type Property struct{ Name, Value string }
 
 // Task is what a client submits.
 type Task struct {
@@ -64,12 +72,12 @@ type Task struct {
 	Query     string
 	UUID      string // makes a repeated submission the same instance; may be empty
 	// Properties as submitted; Settings are what one of them holds.
-	Properties []property
+	Properties []Property
 	Settings   map[string]string
 	Priority   int
 	// Interactive says that the task came through the interactive service (MaxQA).
 	Interactive bool
-	// Kind is one of the constants below; empty means KindSQL.
+	// Kind is one of the constants below; empty means KindSQL, and an Instance's is never empty.
 	Kind string
 }
 
@@ -81,13 +89,6 @@ const (
 	KindPlan = "SQLPlan"
 )
 
-func (t Task) kind() string {
-	if t.Kind == "" {
-		return KindSQL
-	}
-	return t.Kind
-}
-
 // Instance is one submitted task; a value, as it was when asked for.
 type Instance struct {
 	ID      string
@@ -98,15 +99,25 @@ type Instance struct {
 	Text    string
 	Started time.Time
 	Ended   time.Time // zero until the state is final
-	// Result is what a successful SELECT gave, else nil. It lives as long as Instances.
+	// Result is what a successful SELECT gave, else nil. It lives as long as the Registry.
 	Result *Result
 	Stats  Stats
 
-	number uint64    // counts submissions
-	seen   time.Time // when this value was taken
+	// Number counts submissions: a later one has a larger.
+	Number uint64
+
+	seen time.Time // when this value was taken
 }
 
-// instance is the registry's record. Fields of Instance are guarded by Instances.mu.
+// Elapsed is how long an instance has been running.
+func (i Instance) Elapsed() time.Duration {
+	if !i.State.Final() {
+		return i.seen.Sub(i.Started)
+	}
+	return i.Ended.Sub(i.Started)
+}
+
+// instance is the registry's record. Fields of Instance are guarded by Registry.mu.
 type instance struct {
 	Instance
 	ctx    context.Context //nolint:containedctx // The instance's life, not a call's.
@@ -115,8 +126,8 @@ type instance struct {
 	tally  *tally
 }
 
-// Instances runs submitted tasks and remembers them. Create it with NewInstances.
-type Instances struct {
+// Registry runs submitted tasks and remembers them. Create it with New.
+type Registry struct {
 	exec    *executor
 	log     *slog.Logger
 	now     func() time.Time
@@ -135,8 +146,8 @@ type Instances struct {
 	closed bool
 }
 
-// InstancesOptions configure NewInstances.
-type InstancesOptions struct {
+// Options configure New.
+type Options struct {
 	Store  *store.Store
 	Engine *sql.Engine
 	// Schemas says that names have three levels unless a task says otherwise.
@@ -147,10 +158,10 @@ type InstancesOptions struct {
 	Now func() time.Time
 }
 
-// NewInstances returns an empty registry. Close ends it.
-func NewInstances(opt InstancesOptions) *Instances {
+// New returns an empty registry. Close ends it.
+func New(opt Options) *Registry {
 	base, stop := context.WithCancel(context.Background())
-	return &Instances{
+	return &Registry{
 		exec: &executor{store: opt.Store, engine: opt.Engine, dir: opt.Dir}, log: opt.Log, now: opt.Now, schemas: opt.Schemas,
 		slots: semaphore.NewWeighted(workers), base: base, stop: stop,
 		byID: map[string]*instance{}, byUUID: map[string]*instance{},
@@ -158,7 +169,7 @@ func NewInstances(opt InstancesOptions) *Instances {
 }
 
 // Close cancels what runs, waits for it, and removes the results.
-func (m *Instances) Close() error {
+func (m *Registry) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
@@ -176,7 +187,8 @@ func (m *Instances) Close() error {
 // Submit starts a task. Definitions of tables and partitions are done when it returns;
 // queries go on. The error says that the task was not taken; a task that fails is an
 // instance that failed.
-func (m *Instances) Submit(project string, task Task) (Instance, error) {
+func (m *Registry) Submit(project string, task Task) (Instance, error) {
+	task.Kind = cmp.Or(task.Kind, KindSQL)
 	script, parseErr := ddl.Parse(task.Query)
 	i, fresh, err := m.add(project, task, parseErr == nil && isQuery(script))
 	if err != nil {
@@ -197,8 +209,8 @@ func (m *Instances) Submit(project string, task Task) (Instance, error) {
 }
 
 // job is what an instance has to do.
-func (m *Instances) job(i *instance, script *ddl.Script) *job {
-	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally, kind: i.Task.kind()}
+func (m *Registry) job(i *instance, script *ddl.Script) *job {
+	return &job{project: i.Project, settings: m.settings(i.Task, script), script: script, id: i.ID, tally: i.tally, kind: i.Task.Kind}
 }
 
 // isQuery tells what needs a worker from what is done at once.
@@ -219,7 +231,7 @@ func needsEngine(statement ddl.Statement) bool {
 
 // settings joins those of the endpoint, of the submission and of the script; the later
 // ones win.
-func (m *Instances) settings(task Task, script *ddl.Script) map[string]string {
+func (m *Registry) settings(task Task, script *ddl.Script) map[string]string {
 	out := map[string]string{"odps.namespace.schema": strconv.FormatBool(m.schemas)}
 	maps.Copy(out, task.Settings)
 	for _, s := range script.Settings {
@@ -229,7 +241,7 @@ func (m *Instances) settings(task Task, script *ddl.Script) map[string]string {
 }
 
 // add registers a task, or finds the instance of an earlier submission of it.
-func (m *Instances) add(project string, task Task, query bool) (i *instance, fresh bool, err error) {
+func (m *Registry) add(project string, task Task, query bool) (i *instance, fresh bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := project + "\x00" + task.UUID
@@ -238,14 +250,14 @@ func (m *Instances) add(project string, task Task, query bool) (i *instance, fre
 	}
 	switch {
 	case m.closed:
-		return &instance{}, false, errorf(503, "ServiceUnavailable", "ODPS-0010000:the endpoint is closing")
+		return &instance{}, false, refusal.New(503, "ServiceUnavailable", "ODPS-0010000:the endpoint is closing")
 	case query && m.queued >= maxQueued:
-		return &instance{}, false, errorf(429, "FlowExceeded", "ODPS-0010000:%d queries are waiting already", m.queued)
+		return &instance{}, false, refusal.New(429, "FlowExceeded", "ODPS-0010000:%d queries are waiting already", m.queued)
 	}
 	i = &instance{done: make(chan struct{}), tally: &tally{}}
 	i.ctx, i.cancel = context.WithCancel(m.base)
 	m.number++
-	i.Instance = Instance{ID: newInstanceID(m.now()), Project: project, Task: task, Started: m.now(), number: m.number}
+	i.Instance = Instance{ID: newInstanceID(m.now()), Project: project, Task: task, Started: m.now(), Number: m.number}
 	if task.Interactive {
 		i.ID += "_mcqa" // by which one client tells them
 	}
@@ -267,10 +279,10 @@ func newInstanceID(now time.Time) string {
 }
 
 // forget drops the oldest finished instances beyond the bound. mu is held.
-func (m *Instances) forget() {
+func (m *Registry) forget() {
 	for n := 0; len(m.order) > maxInstances && n < len(m.order); {
 		i := m.order[n]
-		if !i.State.final() {
+		if !i.State.Final() {
 			n++
 			continue
 		}
@@ -286,7 +298,7 @@ func (m *Instances) forget() {
 }
 
 // work runs one query when its turn comes.
-func (m *Instances) work(i *instance, j *job) {
+func (m *Registry) work(i *instance, j *job) {
 	defer func() {
 		m.mu.Lock()
 		m.queued--
@@ -300,7 +312,7 @@ func (m *Instances) work(i *instance, j *job) {
 	m.execute(i, j)
 }
 
-func (m *Instances) execute(i *instance, j *job) {
+func (m *Registry) execute(i *instance, j *job) {
 	m.mu.Lock()
 	i.State = Running
 	m.mu.Unlock()
@@ -310,17 +322,17 @@ func (m *Instances) execute(i *instance, j *job) {
 
 // attempt runs a job. A panic is a fault of this program: it fails the instance, not the
 // endpoint.
-func (m *Instances) attempt(i *instance, j *job) (out outcome, err error) {
+func (m *Registry) attempt(i *instance, j *job) (out outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.log.LogAttrs(i.ctx, slog.LevelError, "a task panicked", slog.String("instance", i.ID), slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
-			err = errorf(500, "InternalServerError", "ODPS-0010000:an internal fault of the endpoint ended the task")
+			err = refusal.New(500, "InternalServerError", "ODPS-0010000:an internal fault of the endpoint ended the task")
 		}
 	}()
 	return m.exec.run(i.ctx, j)
 }
 
-func (m *Instances) finish(i *instance, out outcome, err error) {
+func (m *Registry) finish(i *instance, out outcome, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -348,25 +360,25 @@ func failureText(err error) string {
 	case errors.Is(err, sql.ErrNotBuilt):
 		return err.Error()
 	default:
-		return asError(err).Message
+		return refusal.Of(err).Message
 	}
 }
 
-func (m *Instances) snapshot(i *instance) Instance {
+func (m *Registry) snapshot(i *instance) Instance {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.value(i)
 }
 
 // value is an instance as it is now. mu is held.
-func (m *Instances) value(i *instance) Instance {
+func (m *Registry) value(i *instance) Instance {
 	out := i.Instance
 	out.Stats, out.seen = i.tally.snapshot(), m.now()
 	return out
 }
 
 // Get returns an instance of a project.
-func (m *Instances) Get(project, id string) (Instance, error) {
+func (m *Registry) Get(project, id string) (Instance, error) {
 	i, err := m.find(project, id)
 	if err != nil {
 		return Instance{}, err
@@ -374,18 +386,18 @@ func (m *Instances) Get(project, id string) (Instance, error) {
 	return m.snapshot(i), nil
 }
 
-func (m *Instances) find(project, id string) (*instance, error) {
+func (m *Registry) find(project, id string) (*instance, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := m.byID[id]
 	if i == nil || !strings.EqualFold(i.Project, project) {
-		return nil, errorf(404, "NoSuchObject", "ODPS-0430104:instance not found - %s.%s", project, id)
+		return nil, refusal.New(404, "NoSuchObject", "ODPS-0430104:instance not found - %s.%s", project, id)
 	}
 	return i, nil
 }
 
 // Stop cancels an instance and waits until it is over. One that is over stays as it is.
-func (m *Instances) Stop(ctx context.Context, project, id string) error {
+func (m *Registry) Stop(ctx context.Context, project, id string) error {
 	i, err := m.find(project, id)
 	if err != nil {
 		return err
@@ -399,10 +411,10 @@ func (m *Instances) Stop(ctx context.Context, project, id string) error {
 	}
 }
 
-// await waits until an instance is over, but not beyond ctx or patience, and returns it as
+// Await waits until an instance is over, but not beyond ctx or patience, and returns it as
 // it is then.
-func (m *Instances) await(ctx context.Context, i Instance, patience time.Duration) Instance {
-	if i.State.final() {
+func (m *Registry) Await(ctx context.Context, i Instance, patience time.Duration) Instance {
+	if i.State.Final() {
 		return i
 	}
 	running, err := m.find(i.Project, i.ID)
@@ -419,7 +431,7 @@ func (m *Instances) await(ctx context.Context, i Instance, patience time.Duratio
 }
 
 // List returns a project's instances, the newest first.
-func (m *Instances) List(project string) []Instance {
+func (m *Registry) List(project string) []Instance {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Instance

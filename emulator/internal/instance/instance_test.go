@@ -1,4 +1,4 @@
-package rest
+package instance
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 )
@@ -18,14 +19,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newInstances returns a registry over an empty store, and its folder for results.
-func newInstances(t *testing.T) (*Instances, string) {
+func newInstances(t *testing.T) (*Registry, string) {
 	t.Helper()
 	s, err := store.Open(store.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	m := NewInstances(InstancesOptions{Store: s, Engine: sql.New(), Dir: dir, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	m := New(Options{Store: s, Engine: sql.New(), Dir: dir, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	t.Cleanup(func() {
 		if err := errors.Join(m.Close(), s.Close()); err != nil {
 			t.Error(err)
@@ -34,7 +35,7 @@ func newInstances(t *testing.T) (*Instances, string) {
 	return m, dir
 }
 
-func mustSubmit(t *testing.T, m *Instances, task Task) Instance {
+func mustSubmit(t *testing.T, m *Registry, task Task) Instance {
 	t.Helper()
 	i, err := m.Submit("p", task)
 	if err != nil {
@@ -57,7 +58,7 @@ func TestInstances_forget_the_oldest(t *testing.T) {
 	if n := len(m.List("p")); n != maxInstances {
 		t.Errorf("%d instances are remembered, want %d", n, maxInstances)
 	}
-	var e *Error
+	var e *refusal.Error
 	if _, err := m.Get("p", first.ID); !errors.As(err, &e) || e.Status != 404 {
 		t.Errorf("Get of the oldest = %v, want 404", err)
 	}
@@ -93,7 +94,7 @@ func TestInstances_take_nothing_after_close(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := m.Submit("p", Task{Query: "drop table t"})
-	var e *Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.Status != 503 {
 		t.Errorf("Submit after Close = %v, want 503", err)
 	}
@@ -110,7 +111,7 @@ func TestInstances_queue_is_bounded(t *testing.T) {
 		mustSubmit(t, m, Task{Query: "select 1"})
 	}
 	_, err := m.Submit("p", Task{Query: "select 1"})
-	var e *Error
+	var e *refusal.Error
 	if !errors.As(err, &e) || e.Status != 429 {
 		t.Errorf("one query more than wait = %v, want 429", err)
 	}

@@ -106,7 +106,8 @@ type Store struct {
 
 // Open opens or creates the store in opt.Dir, removes files that nothing
 // refers to (what a crash left), expired sessions and parts, and starts the collector.
-// An unknown format version is an error; ErrHeld, if another process has the folder.
+// An unknown format version is an error, and so is a damaged catalogue, or none beside data
+// files; ErrHeld, if another process has the folder.
 func Open(opt Options) (*Store, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -134,14 +135,14 @@ func Open(opt Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := inspect(opt, segments, contents); err != nil {
+		return nil, err
+	}
 	db, err := bolt.Open(filepath.Join(opt.Dir, catalogueFile), 0o644, &bolt.Options{
 		Timeout: opt.LockTimeout, NoSync: opt.Discard, NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
 	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("%s: %w%s", opt.Dir, ErrHeld, heldBy(filepath.Join(opt.Dir, catalogueFile)))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open catalogue in %s: %w", opt.Dir, err)
+		return nil, openError(opt.Dir, err)
 	}
 	s := &Store{
 		opt: opt, db: db, fs: segments, contents: contents, commit: db.Update,
@@ -179,6 +180,13 @@ func syncFolder(dir string, folder func(string) (FS, error)) error {
 		return err
 	}
 	return fs.Sync()
+}
+
+func openError(dir string, err error) error {
+	if errors.Is(err, berrors.ErrTimeout) {
+		return fmt.Errorf("%s: %w%s", dir, ErrHeld, heldBy(filepath.Join(dir, catalogueFile)))
+	}
+	return fmt.Errorf("open catalogue in %s: %w", dir, err)
 }
 
 // upgrade brings an older catalogue to formatVersion, marks a new one with it and

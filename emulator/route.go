@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -40,26 +41,48 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	seen := &watcher{ResponseWriter: limitIdle(w, r, s.limits.BodyIdle)}
 	var fault string
 	ctx := context.WithValue(r.Context(), faultKey{}, &fault)
-	broken := true // until the handler returns: what ends by a panic ends the connection
-	defer func() { s.logRequest(ctx, r, id, seen, fault, broken, time.Since(start)) }()
+	answered := false // until the handler returns: what ends by a panic ends the connection
+	defer func() {
+		var broken error
+		if !answered {
+			broken = s.brokenBy(ctx, id, recover())
+		}
+		s.logRequest(ctx, r, id, seen, fault, broken, time.Since(start))
+		if broken != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}()
 	if r = r.WithContext(ctx); !s.admin(seen, r) {
 		s.handler.ServeHTTP(seen, r)
 	}
-	broken = false
+	answered = true
+}
+
+// brokenBy is why a handler panicked: on purpose, with http.ErrAbortHandler or an error that
+// wraps it, or by a fault of this program.
+func (s *Server) brokenBy(ctx context.Context, id string, cause any) error {
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return err
+	}
+	s.log.LogAttrs(ctx, slog.LevelError, "a request panicked", slog.String("odps_request_id", id), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+	return http.ErrAbortHandler
 }
 
 // logRequest writes the one line of a request.
-func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, seen *watcher, fault string, broken bool, elapsed time.Duration) {
+func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, seen *watcher, fault string, broken error, elapsed time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-		slog.String("query", r.URL.RawQuery), slog.Int("status", seen.answered(broken)), slog.Int64("bytes", seen.bytes),
+		slog.String("query", r.URL.RawQuery), slog.Int("status", seen.answered(broken != nil)), slog.Int64("bytes", seen.bytes),
 		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),
 	}
 	if fault != "" {
 		attrs = append(attrs, slog.String("fault", fault))
 	}
-	if broken {
+	if broken != nil {
 		attrs = append(attrs, slog.Bool("broken", true))
+		if cause := strings.TrimPrefix(broken.Error(), http.ErrAbortHandler.Error()); cause != "" {
+			attrs = append(attrs, slog.String("cause", strings.TrimPrefix(cause, ": ")))
+		}
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/xml"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -188,7 +189,7 @@ func (s *Service) resourceContent(w http.ResponseWriter, r *request, key store.R
 		if !sent.begun {
 			return err
 		}
-		panic(http.ErrAbortHandler) // damage, or the client has gone: never a short answer that looks whole
+		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, err)) // damage, or the client has gone: never a short answer that looks whole
 	}
 	sent.begin()
 	return nil

@@ -306,10 +306,10 @@ func (d *download) rowsOf(sel selection) (messages, error) {
 		return d.resultRows(sel)
 	}
 	opt := store.ReadOptions{Columns: sel.columns, Start: sel.start, Count: sel.count, Layout: sel.layout, AnyLayout: !sel.arrow}
+	if err := d.snap.Check(opt); err != nil {
+		return nil, err
+	}
 	if sel.arrow {
-		if err := d.snap.Check(opt); err != nil {
-			return nil, err
-		}
 		return d.snap.Messages(opt), nil
 	}
 	return asMessages(d.snap.Batches(opt)), nil
@@ -349,16 +349,22 @@ func stream(w http.ResponseWriter, accept string, header map[string]string, body
 	}
 	w.WriteHeader(http.StatusOK)
 	buf := bufio.NewWriterSize(out, sendBuffer)
-	if err := body(buf); err != nil {
-		panic(http.ErrAbortHandler)
+	err = body(buf)
+	if err == nil {
+		err = buf.Flush()
 	}
-	if err := buf.Flush(); err != nil {
-		panic(http.ErrAbortHandler)
+	if err == nil {
+		err = out.Close()
 	}
-	if err := out.Close(); err != nil {
-		panic(http.ErrAbortHandler)
-	}
+	abortOn(err)
 	return nil
+}
+
+// abortOn breaks the connection of an answer that has begun and cannot go on; the log tells why.
+func abortOn(err error) {
+	if err != nil {
+		panic(fmt.Errorf("%w: %w", http.ErrAbortHandler, err))
+	}
 }
 
 func sendArrow(dst *bufio.Writer, rows messages) error {

@@ -50,9 +50,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *request) error {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.WriteHeader(http.StatusOK)
-	if err := p.send(w, snaps, r.Header.Get("Accept-Encoding")); err != nil {
-		panic(http.ErrAbortHandler)
-	}
+	abortOn(p.send(w, snaps, r.Header.Get("Accept-Encoding")))
 	return nil
 }
 

@@ -1,0 +1,54 @@
+package emulator_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-io/sluice/emulator"
+)
+
+// A damaged segment is a 500 that says so before the first row, as records and as Arrow; where
+// the answer has begun, the log tells why it broke off.
+func TestTunnel_says_what_is_damaged(t *testing.T) {
+	dir := t.TempDir()
+	e := &estate{T: t, server: start(t, emulator.Options{DataDir: dir, Projects: []string{"p"}})}
+	e.want(http.StatusCreated, "POST", "/api/projects/p/instances", submit("create table golden (id bigint, name string, price double, ok boolean)"))
+	upload := e.session("POST", goldenTable+"?uploads", "UploadID")
+	e.want(http.StatusOK, "PUT", goldenTable+"?blockid=0&uploadid="+upload, goldenRecords)
+	e.want(http.StatusOK, "POST", goldenTable+"?uploadid="+upload, "")
+	must(t, e.server.Close())
+	files, err := filepath.Glob(filepath.Join(dir, "segments", "*.seg"))
+	must(t, err)
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		must(t, err)
+		data[70] ^= 1
+		must(t, os.WriteFile(file, data, 0o644))
+	}
+	var out lines
+	e.server = start(t, emulator.Options{DataDir: dir, Projects: []string{"p"}, Logger: slog.New(slog.NewJSONHandler(&out, nil))})
+	session := e.session("POST", goldenTable+"?downloads", "DownloadID")
+	for _, form := range []string{"", "&arrow"} {
+		answer := e.want(http.StatusInternalServerError, "GET", goldenTable+"?data&downloadid="+session+form, "")
+		if !strings.Contains(answer, "segment data is damaged") {
+			t.Errorf("data%s = %s, want words about the damage", form, answer)
+		}
+	}
+	response, err := http.Get("http://" + e.server.Addr() + goldenTable + "/preview")
+	if err == nil {
+		_, err = io.ReadAll(response.Body)
+		must(t, response.Body.Close())
+	}
+	if err == nil {
+		t.Error("the preview of a damaged segment came whole")
+	}
+	must(t, e.server.Close()) // the line is written when the request is over
+	if m := out.find(t, goldenTable+"/preview"); m["broken"] != true || !strings.Contains(m["cause"].(string), "segment data is damaged") {
+		t.Errorf("log of the preview = %v, want the cause", m)
+	}
+}

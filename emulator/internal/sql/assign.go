@@ -20,7 +20,7 @@ func assign(name, column, from string, t types.Type) string {
 		return cutText(column, from, t.Length)
 	case t.Kind == types.String:
 		return macroPrefix + "_cast_string(" + column + ")"
-	case castMacros[t.Kind] != "" && t.Kind != types.Boolean && from != to && from != "BOOLEAN":
+	case castMacros[t.Kind] != "" && !t.Has(types.Boolean, types.Datetime, types.Timestamp, types.TimestampNTZ) && from != to && from != "BOOLEAN":
 		try = macroPrefix + "_try" + castMacros[t.Kind] + "(" + column + ")"
 	case t.Kind == types.Decimal && (from == "DOUBLE" || from == "FLOAT"): // a DOUBLE has the digits that it shows
 		try = "TRY_CAST(CAST(" + column + " AS VARCHAR) AS " + to + ")"

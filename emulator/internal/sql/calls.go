@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,6 +71,9 @@ func (t *translator) call(i int) (end int, done bool, err error) {
 		return 0, false, t.fail(codeSemantic, i, "function "+name+" takes no WITHIN GROUP")
 	case ok:
 		return after, true, t.template(i, strings.ReplaceAll(template, "$o", order), args, distinct)
+	}
+	if counts := f.arities(); len(counts) > 0 && !slices.Contains(counts, len(args)) {
+		return 0, false, t.fail(codeSemantic, i, "function "+name+" takes "+listed(counts)+", not "+strconv.Itoa(len(args)))
 	}
 	if !f.macro || distinct {
 		return 0, false, t.fail(codeSemantic, i, "function "+name+" does not take these arguments")
@@ -319,8 +323,11 @@ func (t *translator) cast(i int, name string, args []argument) (bool, error) {
 		return false, nil
 	}
 	parsed, err := types.Parse(t.source[t.tokens[as+1].Start:t.tokens[end-1].End])
+	if err != nil && strings.Contains(t.source[t.tokens[as+1].Start:t.tokens[end-1].End], "(") {
+		return false, t.fail(codeSemantic, as+1, err.Error())
+	}
 	if err != nil {
-		return false, nil //nolint:nilerr // DuckDB says what is wrong with a type that it does not know either
+		return false, nil //nolint:nilerr // a name that DuckDB knows, or says that it does not
 	}
 	macro, known := castMacros[parsed.Kind]
 	if !known {
@@ -356,5 +363,5 @@ func (t *translator) cast(i int, name string, args []argument) (bool, error) {
 // castMacros are the functions that cast to a type.
 var castMacros = map[types.Kind]string{
 	types.TinyInt: "_cast_tinyint", types.SmallInt: "_cast_smallint", types.Int: "_cast_int", types.BigInt: "_cast_bigint",
-	types.String: "_cast_string", types.Char: "_cast_char", types.Varchar: "_cast_char", types.Boolean: "_cast_boolean",
+	types.Datetime: "_cast_datetime", types.Timestamp: "_cast_timestamp", types.TimestampNTZ: "_cast_timestamp", types.String: "_cast_string", types.Char: "_cast_char", types.Varchar: "_cast_char", types.Boolean: "_cast_boolean",
 }

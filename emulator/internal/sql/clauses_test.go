@@ -84,7 +84,7 @@ func TestQuery_says_in_its_own_words_what_is_wrong(t *testing.T) {
 		"select\n  nosuch from t":                                             "ODPS-0130071:[2,3] Semantic analysis exception - column nosuch cannot be resolved",
 		"select x.id from t":                                                  "ODPS-0130071:[1,8] Semantic analysis exception - table or alias x cannot be resolved",
 		"select nosuch(id) from t":                                            "ODPS-0130071:[1,8] Semantic analysis exception - function nosuch cannot be resolved",
-		"select trunc(id, id, id) from t":                                     "ODPS-0130071:[1,8] Semantic analysis exception - function trunc does not take these arguments",
+		"select trunc(id, id, id) from t":                                     "ODPS-0130071:[1,8] Semantic analysis exception - function trunc takes 1 or 2 arguments, not 3",
 		"select id, count(*) from t":                                          "ODPS-0130071:[1,8] Semantic analysis exception - column id must appear in GROUP BY or within an aggregate function",
 		"select 'a', id from\n nosuch":                                        "ODPS-0130131:[2,2] Table not found - table nosuch cannot be resolved",
 		"select id frm t where":                                               "ODPS-0130161:[1,15] Parse exception - 't' was not expected here",

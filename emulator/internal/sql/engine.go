@@ -406,16 +406,20 @@ func (s *session) failure(ended, err error) error {
 		return err
 	}
 	message, _, _ := strings.Cut(e.Text, "\n\nLINE ")
+	if e.Kind == "INTERNAL" || e.Kind == "FATAL" {
+		return err
+	}
+	words, pos, semantic := reworded(s.source, message)
 	switch e.Kind {
 	case "Binder", "Catalog", "Parser", "Syntax":
-		words, pos := reworded(s.source, message)
-		return &Error{Code: codeSemantic, Pos: pos, Message: "Semantic analysis exception - " + words}
-	case "INTERNAL", "FATAL":
-		return err
-	default:
-		words, _ := reworded(s.source, message)
-		return &Error{Code: codeExecution, Message: "Execution failed - " + words}
+		semantic = true
+	case "Out of Memory":
+		words = "the query needs more memory than this endpoint gives to queries: " + e.Text
 	}
+	if semantic {
+		return &Error{Code: codeSemantic, Pos: pos, Message: "Semantic analysis exception - " + words}
+	}
+	return &Error{Code: codeExecution, Message: "Execution failed - " + words}
 }
 
 // Rows is a result being read. Not safe for concurrent use.

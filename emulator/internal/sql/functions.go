@@ -33,6 +33,41 @@ func (f *function) template(args int) (string, bool) {
 
 const anyNumber = -1
 
+// arities are the numbers of arguments that a function takes, in order; none if it takes any.
+func (f *function) arities() []int {
+	var out []int
+	for n := range f.templates {
+		if n == anyNumber {
+			return nil
+		}
+		out = append(out, n)
+	}
+	for _, overload := range f.overloads {
+		head, _, _ := strings.Cut(overload, ") AS ")
+		out = append(out, len(parameterName.FindAllString(head, -1)))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// listed writes numbers of arguments: 2 or 3 arguments.
+func listed(counts []int) string {
+	var out strings.Builder
+	for i, n := range counts {
+		switch {
+		case i > 0 && i == len(counts)-1:
+			out.WriteString(" or ")
+		case i > 0:
+			out.WriteString(", ")
+		}
+		out.WriteString(strconv.Itoa(n))
+	}
+	if len(counts) == 1 && counts[0] == 1 {
+		return out.String() + " argument"
+	}
+	return out.String() + " arguments"
+}
+
 // dialect are all functions of the tables functions_*.go, by lower-case name. A line of
 // a table is
 //

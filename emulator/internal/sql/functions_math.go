@@ -41,7 +41,7 @@ positive(x) = x
 factorial(n) = CASE WHEN n BETWEEN 0 AND 20 THEN CAST(factorial(CAST(n AS INTEGER)) AS BIGINT) ELSE NULL END
 isnan(x) = isnan(@_number(x))
 bin(n) = bin(CAST(n AS BIGINT))
-hex(x) = CASE WHEN typeof(x) = 'BLOB' THEN hex(@_bytes(x)) WHEN @_isint(typeof(x)) THEN hex(TRY_CAST(CAST(x AS VARCHAR) AS BIGINT)) ELSE hex(CAST(x AS VARCHAR)) END
+hex(x) = CASE WHEN @_nested(typeof(x)) THEN error('function hex wants a number or a text') WHEN typeof(x) = 'BLOB' THEN hex(@_bytes(x)) WHEN @_isint(typeof(x)) THEN hex(TRY_CAST(CAST(x AS VARCHAR) AS BIGINT)) ELSE hex(CAST(x AS VARCHAR)) END
 unhex(s) = unhex(s)
 conv(x, a, b) = @go_conv(CAST(x AS VARCHAR), CAST(a AS BIGINT), CAST(b AS BIGINT))
 shiftleft/2 => @go_shiftleft($1, $2)

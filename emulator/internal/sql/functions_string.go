@@ -9,57 +9,57 @@ concat_ws => @_joined(CASE WHEN $n THEN NULL ELSE flatten([$w]) END, $1)
 _joined(l, d) = substr(array_to_string(list_transform(l, x -> d || x), ''), length(d) + 1)
 _texts(x) = CASE WHEN typeof(x) LIKE '%[]' THEN TRY_CAST(x AS VARCHAR[]) ELSE [@_cast_string(x)] END
 _bytes(x) = CAST(CAST(x AS VARCHAR) AS BLOB)
-length(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE length(CAST(x AS VARCHAR)) END
-lengthb(x) = CASE WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE strlen(CAST(x AS VARCHAR)) END
+length(x) = CASE WHEN @_nested(typeof(x)) THEN error('function length wants a text') WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE length(CAST(x AS VARCHAR)) END
+lengthb(x) = CASE WHEN @_nested(typeof(x)) THEN error('function lengthb wants a text') WHEN typeof(x) = 'BLOB' THEN octet_length(@_bytes(x)) ELSE strlen(CAST(x AS VARCHAR)) END
 char_matchcount(a, b) = len(list_filter(string_split(a, ''), c -> contains(b, c)))
-instr(s, t) = instr(CAST(s AS VARCHAR), CAST(t AS VARCHAR))
-instr(s, t, n) = @go_instr(CAST(s AS VARCHAR), CAST(t AS VARCHAR), CAST(n AS BIGINT), CAST(1 AS BIGINT))
-instr(s, t, n, k) = @go_instr(CAST(s AS VARCHAR), CAST(t AS VARCHAR), CAST(n AS BIGINT), CAST(k AS BIGINT))
-locate(t, s) = instr(CAST(s AS VARCHAR), CAST(t AS VARCHAR))
-locate(t, s, n) = @go_instr(CAST(s AS VARCHAR), CAST(t AS VARCHAR), CAST(n AS BIGINT), CAST(1 AS BIGINT))
+instr(s, t) = instr((s || ''), (t || ''))
+instr(s, t, n) = @go_instr((s || ''), (t || ''), CAST(n AS BIGINT), CAST(1 AS BIGINT))
+instr(s, t, n, k) = @go_instr((s || ''), (t || ''), CAST(n AS BIGINT), CAST(k AS BIGINT))
+locate(t, s) = instr((s || ''), (t || ''))
+locate(t, s, n) = @go_instr((s || ''), (t || ''), CAST(n AS BIGINT), CAST(1 AS BIGINT))
 substr(s, n) = substr(CAST(s AS VARCHAR), CASE WHEN n = 0 THEN 1 ELSE CAST(n AS BIGINT) END)
 substr(s, n, k) = CASE WHEN k < 1 THEN '' WHEN n < 0 AND -n > length(CAST(s AS VARCHAR)) THEN '' ELSE substr(CAST(s AS VARCHAR), CASE WHEN n = 0 THEN 1 ELSE CAST(n AS BIGINT) END, k) END
 substring(s, n) = @substr(s, n)
 substring(s, n, k) = @substr(s, n, k)
 substring_index(s, d, n) = CASE WHEN n = 0 OR d = '' THEN '' WHEN n > 0 THEN @_joined(string_split(s, d)[1:n], d) ELSE @_joined(string_split(s, d)[n:], d) END
-split_part(s, d, a) = split_part(CAST(s AS VARCHAR), d, a)
+split_part(s, d, a) = split_part((s || ''), d, a)
 split_part(s, d, a, b) = CASE WHEN b < a THEN '' ELSE @_joined(string_split(s, d)[a:b], d) END
 split(s, p) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, true)
 split(s, p, cut) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, cut)
 _trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_filter(range(1, len(l) + 1), i -> l[i] <> '')), 0)] ELSE l END
-tolower(s) = lower(CAST(s AS VARCHAR))
-toupper(s) = upper(CAST(s AS VARCHAR))
-to_lower(s) = lower(CAST(s AS VARCHAR))
-to_upper(s) = upper(CAST(s AS VARCHAR))
-lower(s) = lower(CAST(s AS VARCHAR))
-upper(s) = upper(CAST(s AS VARCHAR))
-reverse(s) = CASE WHEN typeof(s) LIKE '%[]' THEN error('function reverse wants a text: use array_reverse') ELSE reverse(CAST(s AS VARCHAR)) END
+tolower(s) = lower((s || ''))
+toupper(s) = upper((s || ''))
+to_lower(s) = lower((s || ''))
+to_upper(s) = upper((s || ''))
+lower(s) = lower((s || ''))
+upper(s) = upper((s || ''))
+reverse(s) = reverse(s || '')
 initcap(s) = @go_initcap(s)
-trim(s) = trim(CAST(s AS VARCHAR))
+trim(s) = trim((s || ''))
 trim(s, c) = trim(s, c)
-lpad(s, n, p) = CASE WHEN CAST(p AS VARCHAR) = '' AND length(CAST(s AS VARCHAR)) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE lpad(CAST(s AS VARCHAR), CAST(n AS INTEGER), CAST(p AS VARCHAR)) END
-rpad(s, n, p) = CASE WHEN CAST(p AS VARCHAR) = '' AND length(CAST(s AS VARCHAR)) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE rpad(CAST(s AS VARCHAR), CAST(n AS INTEGER), CAST(p AS VARCHAR)) END
+lpad(s, n, p) = CASE WHEN (p || '') = '' AND length((s || '')) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE lpad((s || ''), CAST(n AS INTEGER), (p || '')) END
+rpad(s, n, p) = CASE WHEN (p || '') = '' AND length((s || '')) < n THEN NULL WHEN CAST(n AS BIGINT) > 2097152 THEN error('the result is longer than 8 MiB') ELSE rpad((s || ''), CAST(n AS INTEGER), (p || '')) END
 repeat(s, n) = @go_repeat(CAST(s AS VARCHAR), CAST(n AS BIGINT))
 space(n) = @go_repeat(' ', CAST(n AS BIGINT))
-replace(s, a) = replace(CAST(s AS VARCHAR), CAST(a AS VARCHAR), '')
-replace(s, a, b) = CASE WHEN CAST(a AS VARCHAR) = '' THEN CAST(s AS VARCHAR) ELSE replace(CAST(s AS VARCHAR), CAST(a AS VARCHAR), CAST(b AS VARCHAR)) END
+replace(s, a) = replace((s || ''), (a || ''), '')
+replace(s, a, b) = CASE WHEN (a || '') = '' THEN (s || '') ELSE replace((s || ''), (a || ''), (b || '')) END
 url_encode(s) = @go_url_encode(s)
 url_encode(s, e) = @go_url_encode(s)
 url_decode(s) = @go_url_decode(s)
 url_decode(s, e) = @go_url_decode(s)
 parse_url(u, p) = @go_parse_url(u, p, '')
 parse_url(u, p, k) = @go_parse_url(u, p, k)
-keyvalue(s, k) = @go_keyvalue(s, ';', ':', CAST(k AS VARCHAR))
-keyvalue(s, a, b, k) = @go_keyvalue(s, a, b, CAST(k AS VARCHAR))
+keyvalue(s, k) = @go_keyvalue(s, ';', ':', (k || ''))
+keyvalue(s, a, b, k) = @go_keyvalue(s, a, b, (k || ''))
 find_in_set(x, s) = CAST(CASE WHEN x IS NULL OR s IS NULL THEN NULL WHEN contains(x, ',') THEN 0 ELSE coalesce(list_position(string_split(s, ','), x), 0) END AS BIGINT)
 find_in_set(x, s, d) = CAST(CASE WHEN x IS NULL OR s IS NULL THEN NULL ELSE coalesce(list_position(string_split(s, d), x), 0) END AS BIGINT)
 soundex(s) = @go_soundex(s)
-md5(x) = CASE WHEN typeof(x) = 'BLOB' THEN md5(@_bytes(x)) ELSE md5(CAST(x AS VARCHAR)) END
+md5(x) = CASE WHEN @_nested(typeof(x)) THEN error('function md5 wants a text') WHEN typeof(x) = 'BLOB' THEN md5(@_bytes(x)) ELSE md5(CAST(x AS VARCHAR)) END
 sha(x) = sha1(CAST(x AS VARCHAR))
 sha1(x) = sha1(CAST(x AS VARCHAR))
 sha2(x, n) = @go_sha2(CAST(x AS VARCHAR), CAST(n AS BIGINT))
 crc32(x) = @go_crc32(CAST(x AS VARCHAR))
-base64(x) = to_base64(CASE WHEN typeof(x) = 'BLOB' THEN @_bytes(x) ELSE encode(CAST(x AS VARCHAR)) END)
+base64(x) = to_base64(CASE WHEN @_nested(typeof(x)) THEN error('function base64 wants a text or a BINARY') WHEN typeof(x) = 'BLOB' THEN @_bytes(x) ELSE encode(CAST(x AS VARCHAR)) END)
 unbase64(s) = from_base64(s)
 ascii(s) = CAST(CASE WHEN s = '' THEN 0 ELSE @go_first_byte(s) END AS BIGINT)
 chr(n) = CASE WHEN n BETWEEN 0 AND 255 THEN chr(CAST(n AS INTEGER)) ELSE NULL END

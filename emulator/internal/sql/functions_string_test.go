@@ -22,7 +22,7 @@ func TestStringFunctions_mean_what_is_documented(t *testing.T) {
 		{"concat_ws(',', array())", " string"},
 		{"instr(123, 2)", "2 bigint"},
 		{"reverse(123)", "321 string"},
-		{"reverse(ints)", "ODPS-0123144:Execution failed - function reverse wants a text: use array_reverse"},
+		{"reverse(ints)", "ODPS-0130071:[1,8] Semantic analysis exception - function reverse does not take ARRAY<BIGINT>"},
 		{"toupper(b)", "TRUE string"},
 		{"lpad(7, 3, 0)", "007 string"},
 		{"replace(12321, 2, 'x')", "1x3x1 string"},

@@ -2,8 +2,11 @@ package sql
 
 import (
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
 )
@@ -42,6 +45,8 @@ func (t *translator) number(i int, sign string) (string, error) {
 	switch {
 	case strings.Contains(text, ".") && !strings.ContainsAny(upper, "EX_"):
 		return sign + text + "e0", nil
+	case !numberForm.MatchString(text):
+		return "", t.fail(ddl.CodeParse, i, text+" is no number")
 	case !isDigits(text):
 		return sign + text, nil
 	}
@@ -55,6 +60,9 @@ func (t *translator) number(i int, sign string) (string, error) {
 	}
 	return sign + text, nil
 }
+
+// numberForm is what remains once a suffix is off, hexadecimal digits included.
+var numberForm = regexp.MustCompile(`^(?:[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?|0[xX][0-9a-fA-F]+)$`)
 
 func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
@@ -105,4 +113,22 @@ func (t *translator) negative(i int) (done bool, err error) {
 		t.write(i, text)
 	}
 	return true, err
+}
+
+// moments are the ways to write a literal of a type.
+var moments = map[string][]string{
+	"DATE": {"2006-1-2"}, "DATETIME": {"2006-1-2 15:4:5", "2006-1-2"}, "TIMESTAMP": {"2006-1-2 15:4:5", "2006-1-2"}, "TIMESTAMP_NTZ": {"2006-1-2 15:4:5", "2006-1-2"},
+}
+
+// checkMoment says what is wrong with the text of a literal like DATE '2024-01-02'.
+func (t *translator) checkMoment(i int) error {
+	word := strings.ToUpper(t.tokens[i].Text)
+	forms, known := moments[word]
+	if text := t.at(i + 1); known && text.Kind == ddl.String && !t.operand(i-1) {
+		fits := func(form string) bool { _, err := time.Parse(form, strings.TrimSpace(text.Text)); return err == nil }
+		if !slices.ContainsFunc(forms, fits) {
+			return t.fail(codeSemantic, i+1, "'"+text.Text+"' is no "+word+": "+map[bool]string{true: "yyyy-mm-dd", false: "yyyy-mm-dd hh:mi:ss"}[word == "DATE"]+" was expected")
+		}
+	}
+	return nil
 }

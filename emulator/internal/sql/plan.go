@@ -74,7 +74,10 @@ func parsePlan(tr *translation, tree []byte) (*plan, error) {
 		if offset, err := strconv.Atoi(doc.Position); err == nil {
 			pos = tr.position(offset)
 		}
-		words, _ := reworded(tr.source, doc.ErrorMessage)
+		words, _, _ := reworded(tr.source, doc.ErrorMessage)
+		if strings.HasSuffix(words, " was not expected here") { // as it was written, not as it was translated
+			words = wordAt(tr.source, pos, words)
+		}
 		return nil, &Error{Code: ddl.CodeParse, Pos: pos, Message: "Parse exception - " + words}
 	}
 	if len(doc.Statements) != 1 {

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
@@ -14,6 +15,14 @@ func (t *translator) special(i int, name string, args []argument) (end int, done
 		return t.generator(i, name, args)
 	case "count":
 		return t.count(i, args)
+	case "greatest", "least", "struct", "coalesce", "named_struct":
+		if len(args) == 0 {
+			return 0, false, t.fail(codeSemantic, i, "function "+name+" needs arguments")
+		}
+	case "max", "min", "sum", "avg":
+		if len(args) != 1 {
+			return 0, false, t.fail(codeSemantic, i, "function "+name+" takes 1 argument, not "+strconv.Itoa(len(args)))
+		}
 	case "sequence":
 		if len(args) == 3 && (t.at(args[2].from).Is("INTERVAL") || t.at(args[2].from+1).Is("INTERVAL")) { //nolint:mnd // the step is the third
 			return t.closes[i+1] + 1, true, t.macroCall(i, "_moments", dialect["_moments"], args)
@@ -44,7 +53,10 @@ func (t *translator) lambdaOf(a argument) int {
 
 // count writes COUNT(DISTINCT a, b), which leaves out rows where one is NULL.
 func (t *translator) count(i int, args []argument) (end int, done bool, err error) {
-	if len(args) < 2 { //nolint:mnd // one is DuckDB's as well
+	switch len(args) {
+	case 0:
+		return 0, false, t.fail(codeSemantic, i, "function count needs an argument: count(*)")
+	case 1:
 		return i, false, nil
 	}
 	if !t.at(args[0].from).Is("DISTINCT") {

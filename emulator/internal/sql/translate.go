@@ -204,6 +204,9 @@ func (t *translator) punct(i int) (int, error) {
 // word translates a word, or the clause or call that it begins.
 func (t *translator) word(i, to int) (int, error) {
 	tok, next, last := t.tokens[i], t.at(i+1), t.at(i-1)
+	if err := t.checkMoment(i); err != nil {
+		return 0, err
+	}
 	if done, err := t.prefixed(i); done || err != nil {
 		return i + 2, err //nolint:mnd // the letter and the text
 	}

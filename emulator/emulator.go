@@ -279,8 +279,10 @@ func (s *Server) expire() {
 			} else if uploads+downloads > 0 {
 				s.log.LogAttrs(s.base, slog.LevelInfo, "sessions expired", slog.Int("uploads", uploads), slog.Int("downloads", downloads))
 			}
-			if n, err := s.store.ExpireParts(); err != nil || n > 0 {
-				s.log.LogAttrs(s.base, slog.LevelInfo, "expired parts of resources", slog.Int("parts", n), slog.Any("err", err))
+			if parts, err := s.store.ExpireParts(); err != nil {
+				s.log.LogAttrs(s.base, slog.LevelWarn, "expire parts of resources", slog.Any("err", err))
+			} else if parts > 0 {
+				s.log.LogAttrs(s.base, slog.LevelInfo, "parts of resources expired", slog.Int("parts", parts))
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -77,8 +79,8 @@ func TestTableWithRowsIsNotTakenBack(t *testing.T) {
 	addr, _ := startDev(t)
 	t.Setenv("SLUICE_ADDR", addr)
 	mustSluice(t, "table", "import", numbers(t, 1), "used", "--create", "-q")
-	f := importFlags{tableFlags: &tableFlags{conn: connection{addr: addr}}}
-	err := f.conn.with(t.Context(), func(c *client.Client) error {
+	f := connection{addr: addr}
+	err := f.with(t.Context(), func(c *client.Client) error {
 		kept, err := transfer.DropUnused(t.Context(), c, client.TableName("used"))
 		if kept != "it has rows" {
 			t.Errorf("DropUnused kept the table because %q, want its rows", kept)
@@ -91,15 +93,17 @@ func TestTableWithRowsIsNotTakenBack(t *testing.T) {
 	mustSluice(t, "table", "describe", "used")
 }
 
-// holdSlice is a worker, a process of its own, that holds a slice until release is called; then it commits.
-func holdSlice(t *testing.T, addr string, args ...string) (release func()) {
+// startHolding starts a command line with --hold-after as a process, and returns when it holds: until in is closed, or its
+// end. out is the rest of what it says. It is killed at the test's end.
+func startHolding(t *testing.T, args ...string) (cmd *exec.Cmd, in io.Closer, out io.Reader) {
 	t.Helper()
-	cmd := sluiceProcess(t, []string{"SLUICE_ADDR=" + addr}, append([]string{"table", "import", "-q", "--hold-after", "1"}, args...)...)
+	cmd = sluiceProcess(t, nil, args...)
+	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,16 +116,23 @@ func holdSlice(t *testing.T, addr string, args ...string) (release func()) {
 			_ = cmd.Wait() // says "killed"
 		}
 	})
-	lines := bufio.NewReader(out)
-	if line, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(line, "holding slice=") {
-		t.Fatalf("the worker said %q, %v", line, err)
+	lines := bufio.NewReader(said)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(line, "holding ") {
+		t.Fatalf("sluice %s said %q, %v", strings.Join(args, " "), line, err)
 	}
+	return cmd, in, lines
+}
+
+// holdSlice is a worker, a process of its own, that holds a slice until release is called; then it seals it.
+func holdSlice(t *testing.T, args ...string) (release func()) {
+	t.Helper()
+	cmd, in, out := startHolding(t, append([]string{"table", "import", "-q", "--hold-after", "1"}, args...)...)
 	return func() {
 		t.Helper()
 		if err := in.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(io.Discard, lines); err != nil {
+		if _, err := io.Copy(io.Discard, out); err != nil {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); err != nil {
@@ -135,7 +146,7 @@ func TestBusyIsToldInWords(t *testing.T) {
 	t.Setenv("SLUICE_ADDR", addr)
 	file := filepath.Join(testdata, "fruit.csv")
 	mustSluice(t, "table", "create", "fruit", "--from", file)
-	release := holdSlice(t, addr, file, "fruit", "--run", "job-7", "--attempt", "3", "--slices", "2", "--slice", "0")
+	release := holdSlice(t, file, "fruit", "--run", "job-7", "--attempt", "3", "--slices", "2", "--slice", "0")
 	mine := []string{"table", "import", file, "fruit", "-q", "--run", "job-7", "--slices", "2", "--slice", "0", "--attempt", "3"}
 	said := func(args []string, want string) {
 		t.Helper()

@@ -195,33 +195,11 @@ func TestKilledImportIsResumed(t *testing.T) {
 // killAtBarrier runs a command in a process until it holds, and kills it.
 func killAtBarrier(t *testing.T, args []string) {
 	t.Helper()
-	t.Setenv(beSluice, "1")
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, args...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe() // kept open, or the barrier would not hold
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "holding ") {
-		t.Errorf("import said %q, %v", line, err)
-	}
+	cmd, _, _ := startHolding(t, args...)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Error(err)
 	}
 	_ = cmd.Wait() // says "killed"
-	_ = in.Close()
 }
 
 // exactly reads the table and checks that it holds the ids 0 … total−1, each once, with their texts.

@@ -63,8 +63,11 @@ func newVersion() *cobra.Command {
 // defaultAddr is where `sluice dev` listens.
 const defaultAddr = "127.0.0.1:50051"
 
-// connection says where the service is.
-type connection struct{ addr string }
+// connection says which service a command asks, and in which form it answers.
+type connection struct {
+	addr string
+	json bool
+}
 
 func (c *connection) flags(cmd *cobra.Command) {
 	addr := os.Getenv("SLUICE_ADDR")
@@ -72,6 +75,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 		addr = defaultAddr
 	}
 	cmd.PersistentFlags().StringVar(&c.addr, "addr", addr, "address of the service; SLUICE_ADDR sets the default")
+	cmd.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 }
 
 // with connects, calls do, and closes the connection.

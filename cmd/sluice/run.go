@@ -17,10 +17,7 @@ import (
 )
 
 // runFlags are what all run commands share.
-type runFlags struct {
-	conn connection
-	json bool
-}
+type runFlags struct{ connection }
 
 func newRun() *cobra.Command {
 	f := &runFlags{}
@@ -28,8 +25,7 @@ func newRun() *cobra.Command {
 		Use: "run", Short: "Look at runs, commit and abort them",
 		Long: "A run is one job's rows, committed together or not at all: `sluice table import` makes one, and so does every client.",
 	}
-	f.conn.flags(cmd)
-	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
+	f.flags(cmd)
 	cmd.AddCommand(newRunList(f), newRunShow(f), newRunComplete(f), newRunAbort(f))
 	return cmd
 }
@@ -46,7 +42,7 @@ func newRunList(f *runFlags) *cobra.Command {
 			if err != nil {
 				return startup.Usage(err)
 			}
-			return f.conn.with(cmd.Context(), func(c *client.Client) error { return f.list(cmd, c, filter, limit) })
+			return f.with(cmd.Context(), func(c *client.Client) error { return f.list(cmd, c, filter, limit) })
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "", "only runs that declare this table or partition, odps://project/tables/name[/pt=1...]")
@@ -115,7 +111,7 @@ func newRunShow(f *runFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show RUN", Short: "Show a run with its outputs and slices", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.conn.with(cmd.Context(), func(c *client.Client) error {
+			return f.with(cmd.Context(), func(c *client.Client) error {
 				run, err := c.GetRun(cmd.Context(), args[0], wait)
 				if err != nil {
 					return fmt.Errorf("show run %s: %w", args[0], err)
@@ -173,7 +169,7 @@ func newRunAbort(f *runFlags) *cobra.Command {
 
 // end calls do, which ends a run, and prints the run as it is then.
 func (f *runFlags) end(cmd *cobra.Command, id, verb string, do func(context.Context, *client.Client) (*sluicev1.Run, error)) error {
-	return f.conn.with(cmd.Context(), func(c *client.Client) error {
+	return f.with(cmd.Context(), func(c *client.Client) error {
 		run, err := do(cmd.Context(), c)
 		if err != nil {
 			return fmt.Errorf("%s run %s: %w", verb, id, err)

@@ -19,10 +19,7 @@ import (
 )
 
 // tableFlags are what all table commands share.
-type tableFlags struct {
-	conn connection
-	json bool
-}
+type tableFlags struct{ connection }
 
 func newTable() *cobra.Command {
 	f := &tableFlags{}
@@ -30,8 +27,7 @@ func newTable() *cobra.Command {
 		Use: "table", Short: "Create, look at, fill and empty tables",
 		Long: "TABLE is odps://project/tables/name[/pt=1...], or name, project.name, project.schema.name with --partition beside it.",
 	}
-	f.conn.flags(cmd)
-	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
+	f.flags(cmd)
 	cmd.AddCommand(newTableCreate(f), newTableDrop(f), newTableList(f), newTableDescribe(f), newTableHead(f), newTableImport(f), newTableExport(f))
 	return cmd
 }
@@ -71,7 +67,7 @@ func (f *createFlags) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	want := &sluicev1.Table{Ref: ref, Schema: schema, Comment: f.comment, LifecycleDays: f.lifecycle}
-	return f.conn.with(cmd.Context(), func(c *client.Client) error {
+	return f.with(cmd.Context(), func(c *client.Client) error {
 		table, created, err := c.CreateTable(cmd.Context(), want, f.ifNotExists)
 		if err != nil {
 			return fmt.Errorf("create table %s: %w", name, err)
@@ -186,7 +182,7 @@ func (f *tableFlags) onTable(cmd *cobra.Command, name string, do func(context.Co
 	if err != nil {
 		return startup.Usage(err)
 	}
-	return f.conn.with(cmd.Context(), func(c *client.Client) error { return do(cmd.Context(), c, ref) })
+	return f.with(cmd.Context(), func(c *client.Client) error { return do(cmd.Context(), c, ref) })
 }
 
 func newTableList(f *tableFlags) *cobra.Command {
@@ -194,7 +190,7 @@ func newTableList(f *tableFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List tables",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.conn.with(cmd.Context(), func(c *client.Client) error {
+			return f.with(cmd.Context(), func(c *client.Client) error {
 				var tables []*sluicev1.Table
 				for table, err := range c.Tables(cmd.Context(), project, schema, prefix) {
 					if err != nil {
@@ -260,7 +256,7 @@ func newTableHead(f *tableFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.conn.with(cmd.Context(), func(c *client.Client) error {
+			return f.with(cmd.Context(), func(c *client.Client) error {
 				return f.head(cmd, c, spec, rows, args[0])
 			})
 		},

@@ -70,7 +70,7 @@ func (f *importFlags) run(cmd *cobra.Command, file, table string) error {
 	if f.holdAfter > 0 {
 		f.job.Hold = f.hold(cmd.InOrStdin(), cmd.OutOrStdout())
 	}
-	return f.conn.with(cmd.Context(), func(c *client.Client) error {
+	return f.with(cmd.Context(), func(c *client.Client) error {
 		made, err := f.createTable(cmd.Context(), c)
 		if err != nil {
 			return err
@@ -210,7 +210,7 @@ func newTableExport(t *tableFlags) *cobra.Command {
 			}
 			job.Spec, job.File = spec, args[1]
 			job.Meter = t.meter("export", quiet || args[1] == "-")
-			return t.conn.with(cmd.Context(), func(c *client.Client) error {
+			return t.with(cmd.Context(), func(c *client.Client) error {
 				result, err := job.Do(cmd.Context(), c)
 				if err != nil {
 					return fmt.Errorf("export %s to %s: %w", args[0], args[1], err)

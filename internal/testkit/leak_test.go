@@ -1,6 +1,11 @@
 package testkit
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // recorder is a testing.TB that remembers failures and runs its cleanups when told.
 type recorder struct {
@@ -45,5 +50,24 @@ func TestCheckGoroutinesSeesLeftovers(t *testing.T) {
 	close(stop)
 	if len(leaky.failures) == 0 {
 		t.Error("a goroutine left over was not reported")
+	}
+}
+
+func TestGolden(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "file.txt")
+	missing := &recorder{TB: t}
+	golden(missing, path, []byte("a"), false)
+	if len(missing.failures) == 0 || !strings.Contains(missing.failures[0], "-update") {
+		t.Errorf("failures = %q, want a hint at -update", missing.failures)
+	}
+	golden(t, path, []byte("a\n"), true)
+	if got, err := os.ReadFile(path); err != nil || string(got) != "a\n" {
+		t.Fatalf("file = %q, %v, want what was produced", got, err)
+	}
+	golden(t, path, []byte("a\n"), false)
+	other := &recorder{TB: t}
+	golden(other, path, []byte("b\n"), false)
+	if len(other.failures) == 0 {
+		t.Error("a difference was not reported")
 	}
 }

@@ -2,7 +2,6 @@ package ddl
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -10,10 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/sluice-io/sluice/internal/testkit"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // What each of many texts means, or why it is refused and where: testdata/statements.txt
 // has a text in one line, with \n, \t, \x (a byte that is no UTF-8) and \ufeff escaped, and
@@ -39,15 +36,7 @@ func TestParse_outlines(t *testing.T) {
 	if texts < 200 {
 		t.Errorf("%d texts in %s", texts, file)
 	}
-	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(data), got.String()); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
+	testkit.Golden(t, file, []byte(got.String()))
 }
 
 // outline is what Parse makes of a text in one line: settings, variables, each statement's

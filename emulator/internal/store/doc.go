@@ -1,7 +1,8 @@
-// Package store keeps the tables of the embedded endpoint: a catalogue and
-// upload sessions in one bbolt file, rows in append-only Arrow IPC segment files.
+// Package store keeps what the embedded endpoint has: a catalogue of projects, schemas,
+// tables, functions and resources, and upload sessions, in one bbolt file; rows in
+// append-only Arrow IPC segment files; contents of resources in plain files.
 //
-// Main types: [Store]; [Table], [Partition] (catalogue); [Segment] (rows written
+// Main types: [Store]; [Table], [Partition], [Resource] (catalogue); [Segment] (rows written
 // and fsynced, not yet visible); [Upload] (a session that gathers segments as
 // numbered blocks); [Snapshot] (pinned rows for reading).
 //
@@ -18,7 +19,8 @@
 // references are removed at the next Open.
 //
 // File formats: docs/formats/store.md. The package speaks no HTTP and no SQL.
-// Projects are implicit: any name is one.
+// Any name is a project, unless Options.Projects names those that are; what was set of one
+// is kept.
 //
 // All methods of Store are safe for concurrent use. Lock order: a bbolt
 // transaction may be open while Store.mu is taken only in Snapshot (a read

@@ -56,6 +56,7 @@ func (s State) Status() string {
 	return "Running"
 }
 
+// Final tells whether the state is one of the last three.
 func (s State) Final() bool { return s >= Succeeded }
 
 // Owner is the name under which everything belongs to somebody.

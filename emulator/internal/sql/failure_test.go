@@ -175,7 +175,6 @@ var wrongExpressions = []string{
 	`datediff(dt)`,
 	`date_add(i, 1)`,
 	`to_date(s, s)`,
-	`to_char(dt, s)`,
 	`to_char(ints, 'x')`,
 	`from_unixtime(s)`,
 	`unix_timestamp('garbage')`,

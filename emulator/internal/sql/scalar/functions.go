@@ -59,7 +59,7 @@ var Functions = concat([]Function{
 	{"regexp_instr", "ssiii", 'i', regexpInstr},
 	{"cbrt", "f", 'f', func(a []any) (any, error) { return math.Cbrt(double(a[0])), nil }},
 	{"size", "l", 'j', func(a []any) (any, error) { return whole(a[0]), nil }},
-}, numberFunctions(), dateFunctions(), sequenceFunctions())
+}, numberFunctions(), dateFunctions(), sequenceFunctions(), formatFunctions())
 
 // Operators are overloads of DuckDB's operators: a text in an arithmetic expression is a
 // DOUBLE.

@@ -60,7 +60,7 @@ class TypesTest {
     client.insert(table, row(local("2024-01-02T03:04:05.678Z")), row(local("1969-12-31T23:59:59.999Z")), row(local("0001-01-01T00:00:00Z")),
         row(local("9999-12-31T23:59:59.999Z")));
     assertEquals(List.of(row("2024-01-02 03:04:05.678"), row("1969-12-31 23:59:59.999"), row("0001-01-01 00:00:00.000"), row("9999-12-31 23:59:59.999")),
-        client.query("select date_format(d, 'yyyy-MM-dd HH:mm:ss.SSS') from " + table + ";"));
+        client.query("select date_format(d, 'yyyy-MM-dd HH:mi:ss.SSS') from " + table + ";"));
     client.run("insert overwrite table " + table + " values (datetime '2024-07-01 12:00:00');");
     assertEquals(List.of(row(local("2024-07-01T12:00:00Z"))), drain(client.download(table).openRecordReader(0, 1)));
   }

@@ -53,7 +53,7 @@ func (c *checker) checkTables(tx *bolt.Tx) error {
 		if other, twice := c.tables[t.ID]; twice {
 			c.damagef(at, "has the ID %s of table %s", t.ID, other.Key)
 		}
-		if n := len(t.History); n != t.SchemaVersion+1 || !sameColumns(t.History[n-1], t.Columns) {
+		if n := len(t.History); n == 0 || n != t.SchemaVersion+1 || !sameColumns(t.History[n-1], t.Columns) {
 			c.damagef(at, "schema version %d with a history of %d versions, or other columns than the last of them", t.SchemaVersion, n)
 		}
 		c.tables[t.ID] = t

@@ -62,6 +62,10 @@ func everything(t *testing.T) string {
 	must(t, err)
 	_, err = s.CreateSchema("p", "s1", "", false)
 	must(t, err)
+	_, err = s.CreateFunction(store.Function{Project: "p", Schema: store.DefaultSchema, Name: "fn", ClassType: "a.B"})
+	must(t, err)
+	_, err = s.AlterProject("p", func(p *store.Project) error { p.Comment = "ours"; return nil })
+	must(t, err)
 	must(t, s.Close())
 	return dir
 }
@@ -301,6 +305,32 @@ func copyEntry(bucket string, change func(key []byte) []byte) func(*bolt.Tx) err
 	}
 }
 
+// changeBlocks puts each block, changed, in the place of the old one or under another key.
+func changeBlocks(change func(id, key []byte, block map[string]any) (to []byte)) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("blocks"))
+		changed := map[string][]byte{}
+		err := b.ForEach(func(k, v []byte) error {
+			var block map[string]any
+			if err := json.Unmarshal(v, &block); err != nil {
+				return err
+			}
+			id, _, _ := bytes.Cut(k, []byte{0})
+			to := change(bytes.Clone(id), k, block)
+			if to == nil {
+				to = k
+			}
+			text, err := json.Marshal(block)
+			changed[string(to)] = text
+			return err
+		})
+		for k, v := range changed {
+			err = errors.Join(err, b.Put([]byte(k), v))
+		}
+		return err
+	}
+}
+
 func last(key []byte) []byte { key[len(key)-1] ^= 0x55; return key }
 
 func TestCheckFindsWhatIsWrongInTheCatalogue(t *testing.T) {
@@ -326,10 +356,20 @@ func TestCheckFindsWhatIsWrongInTheCatalogue(t *testing.T) {
 		{"table's bytes", entry("tables", "split", set("Bytes", 1)), []string{"table p.split", "in 1 bytes"}},
 		{"table's schema version", entry("tables", "plain", set("SchemaVersion", 0)), []string{"table p.plain", "schema version 0"}},
 		{"table's history", entry("tables", "plain", set("History", []any{})), []string{"table p.plain", "history of 0"}},
+		{"table's history and version", entry("tables", "plain", func(e map[string]any) { e["History"], e["SchemaVersion"] = []any{}, -1 }), []string{"table p.plain", "history of 0"}},
+		{"table's columns", entry("tables", "plain", set("Columns", []any{})), []string{"table p.plain", "file catalogue.db", "other columns"}},
 		{"table's ID", entry("tables", "split", set("ID", "0000000000000001")), []string{"table p.split", "has the ID"}},
 		{"table's key", raw(copyEntry("tables", last)), []string{"table p.plain", "lies under the key"}},
 		{"partition's rows", entry("parts", `"Value":"b"`, set("Rows", 4)), []string{"table p.split", "partition pt=b", "counts 4 rows", "have 3"}},
 		{"partition's number", entry("parts", `"Value":"b"`, set("Number", 1)), []string{"table p.split", "partition pt=b", "has number 1"}},
+		{"partition's counters", entry("parts", `"Value":"b"`, set("Bytes", 1)), []string{"table p.split", "partition pt=b", "file catalogue.db", "in 1 bytes, its segments have"}},
+		{"partition's number of none", entry("parts", `"Value":"b"`, set("Number", 0)), []string{"table p.split", "partition pt=b", "file catalogue.db", "has number 0"}},
+		{"partition's column", entry("parts", `"Value":"b"`, set("Spec", []any{map[string]any{"Column": "zz", "Value": "b"}})), []string{"partition zz=b", "file catalogue.db", "zz"}},
+		{"partition's key", raw(func(tx *bolt.Tx) error {
+			b := tx.Bucket([]byte("parts"))
+			k, v := b.Cursor().Last()
+			return b.Put(append(bytes.Clone(k), 'x'), bytes.Clone(v))
+		}), []string{"table p.split, partition pt=", "file catalogue.db", "lies under the key"}},
 		{"partition without table", raw(copyEntry("parts", func(k []byte) []byte { k[0] = 'f'; return k })), []string{"belongs to table ID"}},
 		{"segment's rows", entry("segs", `"Rows":5`, set("Rows", 4)), []string{"table p.plain", "segments/", "has 5 rows", "says 4"}},
 		{"segment's bytes", entry("segs", `"Rows":5`, set("Bytes", 4)), []string{"table p.plain", "segments/", "in 4"}},
@@ -342,6 +382,12 @@ func TestCheckFindsWhatIsWrongInTheCatalogue(t *testing.T) {
 		{"session's closing undone", entry("uploads", `"Closed":true`, set("Closed", false)), []string{"session ", "listed twice"}},
 		{"block without session", raw(copyEntry("blocks", func(k []byte) []byte { k[0] = 'x'; return k })), []string{"belongs to no session"}},
 		{"block's number", raw(copyEntry("blocks", last)), []string{"session ", "block 0", "lies under the key"}},
+		{"blocks without a file", raw(changeBlocks(func(id, _ []byte, b map[string]any) []byte { b["Segment"] = ""; return nil })), []string{"session ", "block 0 counts 2 rows and has no file"}},
+		{"block below all", raw(changeBlocks(func(id, _ []byte, b map[string]any) []byte {
+			b["ID"] = -1
+			return append(id, 0, 0xff, 0xff, 0xff, 0xff)
+		})), []string{"session ", "block -1 lies under"}},
+		{"block above all", raw(changeBlocks(func(id, _ []byte, b map[string]any) []byte { b["ID"] = 20000; return append(id, 0, 0, 0, 0x4e, 0x20) })), []string{"session ", "block 20000 lies under"}},
 		{"resource's size", entry("resources", "p\x00default\x00f", inContent("Size", 11)), []string{"resource p/resources/f", "checksum"}},
 		{"resource's MD5", entry("resources", `"File":"`, inContent("MD5", strings.Repeat("0", 32))), []string{"resource p/resources/"}},
 		{"resource's checksums", entry("resources", "p\x00default\x00f", inContent("Sums", "")), []string{"resource p/resources/f", "checksums"}},
@@ -352,11 +398,13 @@ func TestCheckFindsWhatIsWrongInTheCatalogue(t *testing.T) {
 		{"part's size", entry("resource_parts", "", inContent("Size", 5)), []string{"part p/resources/f.part", "checksum"}},
 		{"part's key", raw(copyEntry("resource_parts", last)), []string{"part p/resources/f.part", "lies under the key"}},
 		{"schema's key", raw(copyEntry("schemas", last)), []string{"schema p.s1", "lies under the key"}},
+		{"function's key", raw(copyEntry("functions", last)), []string{"function p", "lies under the key"}},
+		{"project's key", raw(copyEntry("projects", last)), []string{"project p", "lies under the key"}},
 		{"newer version", raw(setVersion("3")), []string{`version "3"`}},
 		{"no version", raw(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }), []string{"no format version"}},
 		{"missing bucket", raw(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("segs")) }), []string{"bucket segs is missing"}},
 	}
-	for _, bucket := range []string{"tables", "parts", "segs", "uploads", "blocks", "resources", "resource_parts", "schemas"} {
+	for _, bucket := range []string{"tables", "parts", "segs", "uploads", "blocks", "resources", "resource_parts", "schemas", "projects", "functions"} {
 		cases = append(cases, kase{"garbage in " + bucket, raw(garbage(bucket)), []string{"bucket " + bucket, "decode"}})
 	}
 	sound := everything(t)

@@ -35,6 +35,14 @@ func (s State) Final() bool { return s >= Succeeded }
 // Owner is the name under which everything belongs to somebody.
 const Owner = "ALIYUN$local"
 
+// OwnerOf is whom a table or view belongs to: whoever CHANGEOWNER named, or Owner.
+func OwnerOf(t store.Table) string {
+	if t.Owner == "" {
+		return Owner
+	}
+	return t.Owner
+}
+
 // Property is a setting of a task, as a client writes it.
 type Property struct{ Name, Value string }
 

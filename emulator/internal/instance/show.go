@@ -45,7 +45,7 @@ func (x *executor) listed(j *job, s *ddl.ShowTables, keep func(store.Table) bool
 				continue
 			}
 		}
-		out.WriteString(Owner + ":" + t.Key.Name + "\n")
+		out.WriteString(OwnerOf(t) + ":" + t.Key.Name + "\n")
 	}
 	return out.String(), nil
 }
@@ -124,7 +124,7 @@ func (x *executor) describe(j *job, s *ddl.Describe) (string, error) {
 func describeText(t store.Table, extended bool) string {
 	b := &box{}
 	b.rule()
-	b.linef("Owner: %s | Project: %s", Owner, t.Key.Project)
+	b.linef("Owner: %s | Project: %s", OwnerOf(t), t.Key.Project)
 	b.linef("TableComment: %s", t.Comment)
 	b.times(t.Created, t.LastDDL, t.Modified)
 	if t.Lifecycle > 0 {

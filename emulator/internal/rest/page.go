@@ -53,7 +53,8 @@ func marker(after string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(markerVersion + after))
 }
 
-// ownedBy reports whether a list's owner filter leaves anything: all has one owner.
+// ownedBy reports whether the owner filter of a list of things that all have one owner
+// leaves anything.
 func (r *request) ownedBy() bool {
 	of := r.query.Get("owner")
 	return of == "" || strings.EqualFold(of, instance.Owner)

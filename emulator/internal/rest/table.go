@@ -47,7 +47,7 @@ type schemaJSON struct {
 
 func (s *Service) describeTable(t store.Table) tableXML {
 	return tableXML{
-		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: s.schemaName(t.Key.Schema), Owner: instance.Owner, Comment: t.Comment,
+		Name: t.Key.Name, TableID: t.ID, Project: t.Key.Project, SchemaName: s.schemaName(t.Key.Schema), Owner: instance.OwnerOf(t), Comment: t.Comment,
 		CreationTime: httpDate(t.Created), LastModifiedTime: httpDate(t.Modified), LastAccessTime: httpDate(t.Modified), Type: tableType(t),
 	}
 }
@@ -131,7 +131,7 @@ type tableJSON struct {
 
 func newTableJSON(t store.Table) tableJSON {
 	j := tableJSON{
-		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: instance.Owner,
+		Columns: newColumns(t.Columns), PartitionKeys: newColumns(t.PartitionColumns), Comment: t.Comment, Owner: instance.OwnerOf(t),
 		CreateTime: t.Created.Unix(), LastModifiedTime: t.LastDataModified.Unix(), LastDDLTime: t.LastDDL.Unix(), LastAccessTime: t.Modified.Unix(),
 		Lifecycle: -1, HubLifecycle: -1, Size: t.Bytes, RecordNum: t.Rows,
 	}
@@ -253,25 +253,25 @@ func (s *Service) listTables(w http.ResponseWriter, r *request) error {
 		MaxItems int
 		Tables   []tableXML `xml:"Table"`
 	}{MaxItems: p.limit}
-	if r.ownedBy() {
-		q := store.TableQuery{Prefix: r.query.Get("name"), After: p.after, Limit: p.limit}
-		if kind != "" {
-			q.Keep = func(t store.Table) bool { return tableType(t) == kind }
-		}
-		found, next, err := s.store.Tables(r.project, r.schema(), q)
-		if err != nil {
-			return err
-		}
-		list.Marker = marker(next)
-		for _, t := range found {
-			x := s.describeTable(t)
-			if r.has("extended") {
-				if x, err = s.fullTable(t, true); err != nil {
-					return err
-				}
+	of := r.query.Get("owner")
+	found, next, err := s.store.Tables(r.project, r.schema(), store.TableQuery{
+		Prefix: r.query.Get("name"), After: p.after, Limit: p.limit,
+		Keep: func(t store.Table) bool {
+			return (kind == "" || tableType(t) == kind) && (of == "" || strings.EqualFold(of, instance.OwnerOf(t)))
+		},
+	})
+	if err != nil {
+		return err
+	}
+	list.Marker = marker(next)
+	for _, t := range found {
+		x := s.describeTable(t)
+		if r.has("extended") {
+			if x, err = s.fullTable(t, true); err != nil {
+				return err
 			}
-			list.Tables = append(list.Tables, x)
 		}
+		list.Tables = append(list.Tables, x)
 	}
 	writeXML(w, http.StatusOK, list)
 	return nil

@@ -2,6 +2,8 @@ package instance
 
 import (
 	"time"
+
+	"github.com/sluice-io/sluice/emulator/internal/store"
 )
 
 // State is where an instance stands.

@@ -36,6 +36,24 @@ var setup = []string{
 	"SET enable_external_access = false",
 }
 
+// guards stand before DuckDB's own functions that make an array of any size: they make it in one
+// step, without regard for the limit of memory or for who gives up meanwhile.
+var guards = []string{
+	guard("range"), guard("generate_series"),
+	"CREATE MACRO list_resize(l, n) AS " + bounded("n", "list_resize(l, n)") + ", (l, n, v) AS " + bounded("n", "list_resize(l, n, v)"),
+	"CREATE MACRO array_resize(l, n) AS " + bounded("n", "list_resize(l, n)") + ", (l, n, v) AS " + bounded("n", "list_resize(l, n, v)"),
+}
+
+func guard(series string) string {
+	return "CREATE MACRO " + series + "(n) AS " + bounded("n", series+"(n)") +
+		", (a, b) AS " + bounded("abs(CAST(b AS HUGEINT) - a)", series+"(a, b)") +
+		", (a, b, s) AS " + bounded("abs((CAST(b AS HUGEINT) - a) // s)", series+"(a, b, s)")
+}
+
+func bounded(size, call string) string {
+	return "CASE WHEN " + size + " > 1000000 THEN error('the array has more than 1000000 elements') ELSE system.main." + call + " END"
+}
+
 // memoryLimit bounds what DuckDB holds for all queries together: one that wants more fails,
 // instead of the process. The rows of tables do not count, they lie in mapped files.
 const memoryLimit = "4GiB"
@@ -135,7 +153,7 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if e.typing, err = scalar.RegisterTyping(conn.Raw(), macroPrefix+"go_"); err != nil {
 		return err
 	}
-	for _, statement := range slices.Concat([]string{"SET memory_limit = '" + e.memory + "'"}, setup, definitions(), []string{closed}) {
+	for _, statement := range slices.Concat([]string{"SET memory_limit = '" + e.memory + "'"}, setup, guards, definitions(), []string{closed}) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set DuckDB up: %w", err)
 		}
@@ -162,6 +180,8 @@ type session struct {
 	tables   []*openTable
 	shown    int    // tables that conn has views of
 	source   string // the query as it was submitted
+	places   int    // tables and views named so far
+	joins    int    // so far
 	expanded bool   // a view stands in the query: its plan does not tell all
 }
 

@@ -15,6 +15,13 @@ import (
 // maxViews bounds how deep views may stand within views.
 const maxViews = 16
 
+// Bounds of a query with all that its views hold: nothing stops DuckDB while it plans one, and
+// that takes time that grows with a high power of these.
+const (
+	maxTables = 256 // MaxCompute's own for UNION ALL, "SQL limits"
+	maxJoins  = 128 // MaxCompute's own for MAPJOIN, ibidem
+)
+
 // resolve makes a query of MaxCompute's one of DuckDB's: the stored tables that it names are
 // opened, the views are put in as subqueries. It returns the text, the plan, and the columns
 // of the plan's tables.
@@ -22,6 +29,11 @@ func (s *session) resolve(ctx context.Context, tables Tables, tr *translation, w
 	p, err := s.parse(ctx, tr)
 	if err != nil {
 		return "", nil, nil, err
+	}
+	s.places, s.joins = s.places+len(p.tables), s.joins+p.joins
+	if s.places > maxTables || s.joins > maxJoins {
+		return "", nil, nil, &Error{Code: codeSemantic, Pos: ddl.Pos{Line: 1, Column: 1}, Message: fmt.Sprintf(
+			"Semantic analysis exception - a query names at most %d tables and joins at most %d times, with what its views hold", maxTables, maxJoins)}
 	}
 	texts, columns := make([]string, len(p.tables)), make([][]Column, len(p.tables))
 	for i, ref := range p.tables {

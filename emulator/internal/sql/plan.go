@@ -32,6 +32,7 @@ type plan struct {
 	// all says that they do not suffice (SELECT *, NATURAL JOIN).
 	names map[string]bool
 	all   bool
+	joins int
 	// output describes the select list of a plain SELECT, nil for other shapes.
 	output []outputItem
 	// equal are the columns that the WHERE clause of a SELECT from one stored table
@@ -52,6 +53,13 @@ type outputItem struct {
 
 // tableFunctions are the functions that a query may read from.
 var tableFunctions = map[string]bool{"range": true, "generate_series": true, "unnest": true}
+
+// innards are functions that tell of DuckDB, or change it, instead of the rows.
+var innards = map[string]bool{
+	"current_setting": true, "getvariable": true, "write_log": true, "txid_current": true, "current_query": true,
+	"current_database": true, "current_schema": true, "current_schemas": true, "in_search_path": true, "add_parquet_key": true,
+	"nextval": true, "currval": true, "current_role": true, "current_catalog": true,
+}
 
 // parsePlan reads the JSON form of a syntax tree as DuckDB serialises it.
 func parsePlan(tr *translation, tree []byte) (*plan, error) {
@@ -140,11 +148,16 @@ func (w *walker) node(n map[string]any, scope []string) error {
 		if err := w.function(n); err != nil {
 			return err
 		}
+	case "FUNCTION":
+		if name, _ := n["function_name"].(string); innards[lower(name)] {
+			return w.refuse(n, "function "+name+" is not supported by this endpoint")
+		}
 	case "COLUMN_REF":
 		w.column(n)
 	case "STAR":
 		w.plan.all = true
 	case "JOIN":
+		w.plan.joins++
 		if n["ref_type"] == "NATURAL" {
 			w.plan.all = true
 		}
@@ -165,8 +178,19 @@ func (w *walker) node(n map[string]any, scope []string) error {
 
 // tableExpression is one entry of a WITH clause.
 type tableExpression struct {
-	name  string // in lower case
+	name  string // as lower has it
 	query any
+}
+
+// lower is the form in which DuckDB compares names: only letters of ASCII have two cases. With
+// more, a name would be taken for a table expression's that DuckDB looks up in its catalogue.
+func lower(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, name)
 }
 
 func tableExpressions(n map[string]any) []tableExpression {
@@ -176,7 +200,7 @@ func tableExpressions(n map[string]any) []tableExpression {
 	for _, entry := range entries {
 		e, _ := entry.(map[string]any)
 		name, _ := e["key"].(string)
-		out = append(out, tableExpression{name: strings.ToLower(name), query: e["value"]})
+		out = append(out, tableExpression{name: lower(name), query: e["value"]})
 	}
 	return out
 }
@@ -196,7 +220,7 @@ func (w *walker) table(n map[string]any, scope []string) {
 			ref.name = append(ref.name, s)
 		}
 	}
-	if len(ref.name) == 1 && slices.Contains(scope, strings.ToLower(ref.name[0])) {
+	if len(ref.name) == 1 && slices.Contains(scope, lower(ref.name[0])) {
 		return
 	}
 	ref.alias, _ = n["alias"].(string)
@@ -210,10 +234,11 @@ func (w *walker) function(n map[string]any) error {
 	if tableFunctions[strings.ToLower(name)] {
 		return nil
 	}
-	return &Error{
-		Code: codeSemantic, Pos: w.tr.position(offsetOf(n)),
-		Message: "Semantic analysis exception - " + strings.TrimPrefix(name, macroPrefix) + " is not a table or a function that can be read from",
-	}
+	return w.refuse(n, strings.TrimPrefix(name, macroPrefix)+" is not a table or a function that can be read from")
+}
+
+func (w *walker) refuse(n map[string]any, message string) error {
+	return &Error{Code: codeSemantic, Pos: w.tr.position(offsetOf(n)), Message: "Semantic analysis exception - " + message}
 }
 
 func (w *walker) column(n map[string]any) {

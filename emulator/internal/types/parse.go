@@ -150,7 +150,7 @@ func (p *parser) parseType(depth int) (Type, error) {
 func (p *parser) number() (int, error) {
 	w := p.word()
 	n, err := strconv.Atoi(w)
-	if err != nil || n < 0 {
+	if err != nil {
 		return 0, fmt.Errorf("want a number, got %q", w)
 	}
 	return n, nil

@@ -42,9 +42,6 @@ func DecimalText(v *big.Int, scale int) string {
 	if strings.HasPrefix(text, "-") {
 		sign, text = "-", text[1:]
 	}
-	if scale == 0 {
-		return sign + text
-	}
 	if len(text) <= scale {
 		text = strings.Repeat("0", scale-len(text)+1) + text
 	}

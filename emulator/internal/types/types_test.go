@@ -61,6 +61,8 @@ func TestArrowForms(t *testing.T) {
 	}{
 		{"decimal", 0, &arrow.Decimal256Type{Precision: 54, Scale: 18}},
 		{"decimal(38,2)", 0, &arrow.Decimal128Type{Precision: 38, Scale: 2}},
+		{"int", 0, arrow.PrimitiveTypes.Int32},
+		{"interval_year_month", 0, arrow.FixedWidthTypes.MonthInterval},
 		{"datetime", 0, &arrow.TimestampType{Unit: arrow.Millisecond}},
 		{"timestamp", types.LayoutNanos, ns},
 		{"array<timestamp>", types.LayoutDayTime, arrow.ListOf(ns)},

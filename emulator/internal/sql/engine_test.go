@@ -227,6 +227,10 @@ func TestQuery_refuses(t *testing.T) {
 		"select getvariable('x')":                                       "function getvariable is not supported",
 		"select id from t where `Current_Setting`('memory_limit') > ''": "ODPS-0130071:[1,24] Semantic analysis exception - function current_setting is not supported",
 		"with `duc\u212adb_tables` as (select 1 as a) select * from duckdb_tables": "Table not found - table duckdb_tables",
+		"select 1e400":                       "too large for DOUBLE",
+		"select " + strings.Repeat("9", 400): "too large for DOUBLE",
+		"select cast(-1E999D as bigint)":     "too large for DOUBLE",
+		"select " + strings.Repeat("transform(array(1), x -> ", 60) + "1" + strings.Repeat(")", 60): "lambdas nested too deep",
 		"select range(2000000)": "more than 1000000 elements",
 		"select `range`(-1000000000000, 1), generate_series(0, 3, 1)":           "more than 1000000 elements",
 		"select generate_series(0, 1000000000, 1)":                              "more than 1000000 elements",
@@ -484,4 +488,13 @@ func (p fakePiece) Read(columns []int) ([]arrow.Array, error) {
 		out[i].Retain()
 	}
 	return out, nil
+}
+
+// The bound of nested lambdas counts those around a place, not those of a query.
+func TestQuery_takes_many_lambdas_beside_each_other(t *testing.T) {
+	one := "transform(transform(array(1), x -> x + 1), y -> transform(array(y), z -> z))"
+	query := "select " + strings.Repeat(one+", ", 20) + "size(array(" + one + ", " + one + "))"
+	if _, rows, err := run(t, engine(t), nil, query); err != nil || len(rows) != 1 {
+		t.Errorf("42 lambdas at a depth of 2: %v, %v", rows, err)
+	}
 }

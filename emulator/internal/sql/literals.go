@@ -30,6 +30,9 @@ var suffixes = []struct {
 func (t *translator) number(i int, sign string) (string, error) {
 	text := t.tokens[i].Text
 	upper := strings.ToUpper(text)
+	if v, _ := strconv.ParseFloat(strings.TrimRight(upper, "BDLSYF"), 64); math.IsInf(v, 0) { // DuckDB's syntax tree could not hold it
+		return "", t.fail(ddl.CodeParse, i, "a number is too large for DOUBLE")
+	}
 	for _, s := range suffixes {
 		digits, ok := strings.CutSuffix(upper, s.suffix)
 		if !ok || strings.ContainsAny(digits, "XBOLSYDF_") {

@@ -13,6 +13,7 @@ import (
 const (
 	maxQueryText = 2 << 20
 	maxDepth     = 200 // of parentheses and brackets
+	maxLambdas   = 16  // within each other: DuckDB needs twice as long to plan with each
 )
 
 // translation is a query in DuckDB's dialect that remembers where its pieces came from.
@@ -83,15 +84,27 @@ func (t *translator) matchBrackets() error {
 	t.closes = make([]int, len(t.tokens))
 	partner := map[string]string{")": "(", "]": "[", "}": "{"}
 	var open []int
+	lambdas := make([]int, maxDepth+1) // around the place, by the number of open brackets
 	for i, tok := range t.tokens {
 		if tok.Kind != ddl.Punct {
 			continue
 		}
 		switch tok.Text {
+		case ">":
+			if last := t.at(i - 1); last.Is("-") && last.End == tok.Start {
+				if lambdas[len(open)]++; lambdas[len(open)] > maxLambdas {
+					return t.fail(codeSemantic, i, "lambdas nested too deep")
+				}
+			}
+		case ",":
+			if len(open) > 0 { // the lambda before it has ended
+				lambdas[len(open)] = lambdas[len(open)-1]
+			}
 		case "(", "[", "{":
 			if open = append(open, i); len(open) > maxDepth {
 				return t.fail(ddl.CodeParse, i, "parentheses nested too deep")
 			}
+			lambdas[len(open)] = lambdas[len(open)-1]
 		case ")", "]", "}":
 			if len(open) == 0 || t.tokens[open[len(open)-1]].Text != partner[tok.Text] {
 				return t.fail(ddl.CodeParse, i, "'"+tok.Text+"' without its opening partner")

@@ -59,6 +59,7 @@ func TestQuery_knows_the_clauses_of_the_dialect(t *testing.T) {
 		"select json_tuple('{\"a\":1,\"b\":\"z\"}', 'a', 'b') as (x, y)":                                     "1|z",
 		"select inline(array(struct(1, 'a'), struct(2, 'b'))) as (n, s)":                                     "1|a 2|b",
 		"select n, s from t lateral view inline(array(struct(id, 'a'))) q as n, s":                           "1|a 2|a 3|a",
+		"select user, q.current_user u from (select id user, name current_user from t) q where user = 1":     "1|a",
 		"select id from t where name rlike 'A|c'":                                                            "3",
 		"select id value, name name, count(*) over () count, interval '1' day year from t name where id = 1": "1|a|1|{\"nano\":0,\"sec\":86400}",
 		"select name type, id date from (select id, name from t) t order by id limit 1":                      "a|1",

@@ -42,6 +42,9 @@ func (s *session) resolve(ctx context.Context, tables Tables, tr *translation, w
 			return "", nil, nil, fmt.Errorf("read table %s: %w", strings.Join(ref.name, "."), err)
 		}
 	}
+	if err := p.checkNames(tr, columns); err != nil {
+		return "", nil, nil, err
+	}
 	place := func(i int) string { return texts[i] }
 	if p, tr, err = s.compared(ctx, p, tr, columns, place); err != nil {
 		return "", nil, nil, err

@@ -18,7 +18,7 @@ type tableRef struct {
 	offset int      // of the name in the translated text
 }
 
-// columnRef is one place where a column is named by two parts or more.
+// columnRef is one place where a column is named.
 type columnRef struct {
 	names  []string
 	offset int
@@ -27,7 +27,10 @@ type columnRef struct {
 // plan is what a query's syntax tree tells.
 type plan struct {
 	tables  []tableRef
-	columns []columnRef
+	columns []columnRef // of three parts and more
+	// bare are columns of one part whose name DuckDB takes for a value of its own if there
+	// is no column.
+	bare []columnRef
 	// names are the last and all other parts of every column reference, in lower case;
 	// all says that they do not suffice (SELECT *, NATURAL JOIN).
 	names map[string]bool
@@ -246,9 +249,37 @@ func (w *walker) column(n map[string]any) {
 	for _, name := range names {
 		w.plan.names[strings.ToLower(name)] = true
 	}
+	if len(names) == 1 && valueNames[strings.ToUpper(names[0])] {
+		w.plan.bare = append(w.plan.bare, columnRef{names: names, offset: offsetOf(n)})
+	}
 	if len(names) > 2 {
 		w.plan.columns = append(w.plan.columns, columnRef{names: names, offset: offsetOf(n)})
 	}
+}
+
+// valueNames are names that DuckDB gives a value where no column has them.
+var valueNames = words("USER CURRENT_USER SESSION_USER CURRENT_ROLE CURRENT_CATALOG CURRENT_SCHEMA LOCALTIME LOCALTIMESTAMP")
+
+// checkNames refuses a column that no table has, and that DuckDB would give a value. tables
+// are the columns of the plan's tables; nothing is known of a view's.
+func (p *plan) checkNames(tr *translation, tables [][]Column) error {
+	for _, c := range p.bare {
+		columns := map[string]class{}
+		for _, table := range tables {
+			if table == nil {
+				return nil
+			}
+			for _, column := range table {
+				columns[strings.ToLower(column.Name)] = isOther
+			}
+		}
+		name := strings.ToLower(c.names[0])
+		named := map[string]class{name: isOther}
+		if forgetAliases(p.root, named); columns[name] == unknown && named[name] == isOther {
+			return &Error{Code: codeSemantic, Pos: tr.position(c.offset), Message: "Semantic analysis exception - column " + c.names[0] + " cannot be resolved"}
+		}
+	}
+	return nil
 }
 
 // offsetOf returns a node's place in the text, -1 if it has none.

@@ -128,7 +128,8 @@ func (t *translator) spokenCall(args []argument) bool {
 // fields of a struct that are named in turn, $c those with names of their own, $m keys and
 // values, $w the texts of all but the first, $| all joined by ||, $n the condition that one is NULL, $k the branches of
 // DECODE, $r all but the first, $i IGNORE NULLS if the
-// last argument is true, $o the order that WITHIN GROUP gives.
+// last argument is true, $o the order that WITHIN GROUP gives, $q
+// the number of the query.
 func (t *translator) template(i int, text string, args []argument, distinct bool) error {
 	copies := strings.Count(text, "$1") + strings.Count(text, "$n") + strings.Count(text, "$*") + strings.Count(text, "$w")*dialect["_texts"].copies
 	if strings.Contains(text, "$k") {
@@ -175,6 +176,9 @@ func (t *translator) placeholder(i int, what byte, args []argument, distinct boo
 		return t.joined(args, " || ", func(int) string { return "(" }, func(int) string { return ")" })
 	case 'n':
 		return t.joined(args, " OR ", func(int) string { return "(" }, func(int) string { return ") IS NULL" })
+	case 'q':
+		t.out.WriteString(t.number)
+		return nil
 	case 'k':
 		return t.branches(i, args)
 	case 'c':
@@ -190,8 +194,25 @@ func (t *translator) placeholder(i int, what byte, args []argument, distinct boo
 		if n < 0 || n >= len(args) {
 			return t.fail(codeSemantic, i, "too few arguments")
 		}
-		return t.span(args[n].from, args[n].to)
+		return t.value(args[n])
 	}
+}
+
+// value writes an argument. A lambda asks now and then whether the query is still wanted.
+func (t *translator) value(a argument) error {
+	arrow := t.arrow(a)
+	if arrow == 0 {
+		return t.span(a.from, a.to)
+	}
+	if err := t.span(a.from, arrow); err != nil {
+		return err
+	}
+	t.out.WriteString(" -> CASE WHEN " + macroPrefix + "go_alive(" + t.number + ") THEN (")
+	if err := t.span(arrow+2, a.to); err != nil { //nolint:mnd // the arrow's characters
+		return err
+	}
+	t.out.WriteString(") END")
+	return nil
 }
 
 func nothing(int) string { return "" }
@@ -299,7 +320,7 @@ func (t *translator) keysAndValues(i int, args []argument) error {
 
 // apart translates a range on its own.
 func (t *translator) apart(a argument) (string, error) {
-	sub := &translator{source: t.source, tokens: t.tokens, closes: t.closes, copies: t.copies}
+	sub := &translator{source: t.source, tokens: t.tokens, closes: t.closes, number: t.number, copies: t.copies}
 	err := sub.span(a.from, a.to)
 	return sub.out.String(), err
 }

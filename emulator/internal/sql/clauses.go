@@ -25,7 +25,7 @@ func (t *translator) clause(i, to int) (end int, done bool, err error) {
 	case tok.Is("GROUPING__ID"):
 		return t.groupingID(i)
 	case tok.Is("OVER"):
-		return t.window(i, to)
+		return t.window(i)
 	case tok.Is("LIKE"):
 		end, done, err = t.like(i, to)
 		return end, done, err

@@ -69,6 +69,7 @@ type Engine struct {
 	database *duck.Database // nil until the first query; guarded by mu
 	scans    *scan.Function // of the database
 	typing   *scalar.Typing // of the database
+	alive    *scalar.Alive  // of the database
 	known    functions      // of the database
 	closed   bool           // guarded by mu
 }
@@ -125,7 +126,8 @@ func (e *Engine) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn: conn, database: e.database, scans: e.scans, typing: e.typing, known: e.known}, nil
+	number, remove := e.alive.Add(ctx.Done())
+	return &session{conn: conn, database: e.database, scans: e.scans, typing: e.typing, known: e.known, number: number, remove: remove}, nil
 }
 
 // start opens and prepares the database. If that fails the next query tries again.
@@ -153,6 +155,9 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if e.typing, err = scalar.RegisterTyping(conn.Raw(), macroPrefix+"go_"); err != nil {
 		return err
 	}
+	if e.alive, err = scalar.RegisterAlive(conn.Raw(), macroPrefix+"go_"); err != nil {
+		return err
+	}
 	for _, statement := range slices.Concat([]string{"SET memory_limit = '" + e.memory + "'"}, setup, guards, definitions(), []string{closed}) {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set DuckDB up: %w", err)
@@ -178,6 +183,8 @@ type session struct {
 	typing   *scalar.Typing
 	known    functions
 	tables   []*openTable
+	number   int64  // of the query, by which its lambdas know that it is wanted
+	remove   func() // forgets the number
 	shown    int    // tables that conn has views of
 	source   string // the query as it was submitted
 	places   int    // tables and views named so far
@@ -197,6 +204,7 @@ type openTable struct {
 // addresses of their bytes.
 func (s *session) close() {
 	s.conn.Close()
+	s.remove()
 	for _, t := range s.tables {
 		if t.cursor != nil {
 			t.cursor.Close()

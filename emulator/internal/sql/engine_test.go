@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -496,5 +497,35 @@ func TestQuery_takes_many_lambdas_beside_each_other(t *testing.T) {
 	query := "select " + strings.Repeat(one+", ", 20) + "size(array(" + one + ", " + one + "))"
 	if _, rows, err := run(t, engine(t), nil, query); err != nil || len(rows) != 1 {
 		t.Errorf("42 lambdas at a depth of 2: %v, %v", rows, err)
+	}
+}
+
+// DuckDB looks whether a query was stopped between two chunks of rows. One row can be long.
+func TestQuery_that_was_stopped_ends_within_a_lambda(t *testing.T) {
+	e := engine(t)
+	tables := fakeTables{"t": table(t, "i bigint", `[{"i":1}]`)}
+	for _, query := range []string{
+		"select size(transform(sequence(i, 1000000), x -> size(filter(sequence(i, 1000), y -> y > x)))) from t",
+		"select reduce(sequence(i, 1000000), 0, (a, x) -> a + size(sequence(i, 100000))) from t",
+		"select size(array_distinct(sequence(i, 1000000))) from t",
+		"select size(array_except(sequence(i, 1000000), sequence(2000000, 2900000))) from t",
+		"select size(transform(sequence(i, 1000000), x -> size(split(repeat('a,b', 1000), ',')))) from t",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		rows, err := e.Query(ctx, tables, query, nil)
+		if err == nil {
+			err = rows.Close()
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v, want %v", query, err, context.DeadlineExceeded)
+		}
+		cancel()
+	}
+}
+
+func TestQuery_keeps_numbers_like_its_own(t *testing.T) {
+	_, rows, err := run(t, engine(t), fakeTables{}, "select '9000000000' a, 9000000000 b, transform(array(9000000001), x -> x) c, X'9000000002' = unhex('9000000002') d")
+	if want := "9000000000|9000000000|[9000000001]|true"; err != nil || rows[0] != want {
+		t.Errorf("got %v, %v, want %s", rows, err, want)
 	}
 }

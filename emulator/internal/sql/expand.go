@@ -26,6 +26,7 @@ const (
 // opened, the views are put in as subqueries. It returns the text, the plan, and the columns
 // of the plan's tables.
 func (s *session) resolve(ctx context.Context, tables Tables, tr *translation, within []string) (string, *plan, [][]Column, error) {
+	tr = tr.numbered(s.number)
 	p, err := s.parse(ctx, tr)
 	if err != nil {
 		return "", nil, nil, err

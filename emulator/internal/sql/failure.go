@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -211,10 +212,7 @@ func madeOf(name, inner string, within []string) bool {
 	if f == nil || slices.Contains(within, name) {
 		return false
 	}
-	text := strings.Join(f.overloads, "\n")
-	for _, template := range f.templates {
-		text += "\n" + template
-	}
+	text := strings.Join(slices.Concat(f.overloads, slices.Sorted(maps.Values(f.templates))), "\n")
 	if strings.Contains(text, inner) {
 		return true
 	}

@@ -59,7 +59,7 @@ func TestQuery_errors_name_what_is_wrong(t *testing.T) {
 	for query, want := range map[string]string{
 		`select 1, current_user from t`:         `ODPS-0130071:[1,11] Semantic analysis exception - column current_user cannot be resolved`,
 		`select user`:                           `ODPS-0130071:[1,8] Semantic analysis exception - column user cannot be resolved`,
-		`lenght(s)`:                             `ODPS-0130071:[1,8] Semantic analysis exception - function lenght cannot be resolved`,
+		`lengthh(s)`:                            `ODPS-0130071:[1,8] Semantic analysis exception - function lengthh cannot be resolved`,
 		`substr(s)`:                             `ODPS-0130071:[1,8] Semantic analysis exception - function substr takes 2 or 3 arguments, not 1`,
 		`length(s, 1)`:                          `ODPS-0130071:[1,8] Semantic analysis exception - function length takes 1 argument, not 2`,
 		`abs(ints)`:                             `ODPS-0130071:[1,8] Semantic analysis exception - function abs does not take (ARRAY<BIGINT>)`,
@@ -146,7 +146,7 @@ func TestQuery_errors_name_what_is_wrong(t *testing.T) {
 
 var wrongExpressions = []string{
 	`nosuch(1)`,
-	`lenght(s)`,
+	`lengthh(s)`,
 	`substrr(s, 1)`,
 	`substr(s)`,
 	`substr(s, 1, 2, 3)`,

@@ -26,7 +26,7 @@ split_part(s, d, a) = split_part((s || ''), d, a)
 split_part(s, d, a, b) = CASE WHEN b < a THEN '' ELSE @_joined(string_split(s, d)[a:b], d) END
 split(s, p) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, true)
 split(s, p, cut) = @_trimmed(CASE WHEN p = '' THEN [s] ELSE regexp_split_to_array(s, p) END, cut)
-_trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_filter(range(1, len(l) + 1), i -> l[i] <> '')), 0)] ELSE l END
+_trimmed(l, cut) = CASE WHEN cut THEN l[1:coalesce(list_max(list_transform(l, (x, i) -> CASE WHEN x <> '' THEN i END)), 0)] ELSE l END
 tolower(s) = lower((s || ''))
 toupper(s) = upper((s || ''))
 to_lower(s) = lower((s || ''))

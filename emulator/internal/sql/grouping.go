@@ -81,7 +81,7 @@ var framed = words("AVG COUNT COUNT_IF MAX MIN MEDIAN STDDEV STDDEV_POP STDDEV_S
 const rowFrame = " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 
 // window writes OVER (…) or OVER w with the frame that MaxCompute takes if none is named.
-func (t *translator) window(i, to int) (end int, done bool, err error) {
+func (t *translator) window(i int) (end int, done bool, err error) {
 	if !framed[strings.ToUpper(t.calledBefore(i))] {
 		return i, false, nil
 	}

@@ -24,10 +24,10 @@ var suffixes = []struct {
 	{"F", "FLOAT", "FLOAT", 0},
 }
 
-// number translates the literal at i, before which sign, a minus or nothing, belongs to it:
+// literal translates the number at i, before which sign, a minus or nothing, belongs to it:
 // the least integer of a type cannot be written without its sign. One with a point is a
 // DOUBLE, as DuckDB takes it if it has an exponent, and so is an integer beyond BIGINT.
-func (t *translator) number(i int, sign string) (string, error) {
+func (t *translator) literal(i int, sign string) (string, error) {
 	text := t.tokens[i].Text
 	upper := strings.ToUpper(text)
 	if v, _ := strconv.ParseFloat(strings.TrimRight(upper, "BDLSYF"), 64); math.IsInf(v, 0) { // DuckDB's syntax tree could not hold it
@@ -53,9 +53,11 @@ func (t *translator) number(i int, sign string) (string, error) {
 	case !isDigits(text):
 		return sign + text, nil
 	}
-	switch v, err := strconv.ParseInt(sign+text, 10, 64); {
-	case err != nil:
-		return sign + text + "e0", nil
+	v, beyond := strconv.ParseInt(sign+text, 10, 64)
+	if beyond != nil {
+		return sign + text + "e0", nil //nolint:nilerr // digits that do not fit
+	}
+	switch {
 	case v == math.MinInt64:
 		return "CAST(" + sign + text + " AS BIGINT)", nil
 	case v <= math.MaxInt32 && v >= math.MinInt32 && t.inArithmetic(i):
@@ -111,7 +113,7 @@ func (t *translator) negative(i int) (done bool, err error) {
 	if t.at(i+1).Kind != ddl.Number || t.operand(i-1) {
 		return false, nil
 	}
-	text, err := t.number(i+1, "-")
+	text, err := t.literal(i+1, "-")
 	if err == nil {
 		t.write(i, text)
 	}

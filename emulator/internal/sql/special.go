@@ -41,12 +41,22 @@ func (t *translator) special(i int, name string, args []argument) (end int, done
 
 // lambdaOf is the number of parameters of the lambda that an argument is, 0 if it is none.
 func (t *translator) lambdaOf(a argument) int {
-	at, params := a.from+1, 1
-	if t.at(a.from).Is("(") {
-		params, at = len(t.arguments(a.from)), t.closes[a.from]+1
+	if t.arrow(a) > 0 && t.at(a.from).Is("(") {
+		return len(t.arguments(a.from))
 	}
-	if t.at(at).Is("-") && t.at(at+1).Is(">") {
-		return params
+	return min(t.arrow(a), 1)
+}
+
+// arrow is where the arrow of the lambda stands that an argument is, 0 if it is none.
+func (t *translator) arrow(a argument) int {
+	at := a.from + 1
+	if t.at(a.from).Is("(") {
+		at = t.closes[a.from] + 1
+	} else if !t.isName(a.from) {
+		return 0
+	}
+	if at+1 < a.to && t.at(at).Is("-") && t.at(at+1).Is(">") && t.at(at).End == t.at(at+1).Start {
+		return at
 	}
 	return 0
 }

@@ -1,8 +1,10 @@
 package sql
 
 import (
+	"fmt"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
@@ -21,10 +23,31 @@ type translation struct {
 	text   string
 	source string
 	marks  []mark
+	number string // what stands for the query's number
 }
 
 // mark says that the translated text from out on stems from the source's src.
 type mark struct{ out, src int }
+
+// numberPlace returns a number that a source does not hold. In the translation it stands where
+// the number of the query belongs, which only one that runs has.
+func numberPlace(source string) string {
+	n := int64(firstPlace)
+	for strings.Contains(source, strconv.FormatInt(n, 10)) {
+		n++
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// firstPlace has ten digits and begins with one that nothing puts before digits of a source.
+const firstPlace = 9_000_000_000
+
+// numbered is the translation of the query of a number. All places stay where they are.
+func (t *translation) numbered(number int64) *translation {
+	out := *t
+	out.text = strings.ReplaceAll(t.text, t.number, fmt.Sprintf("%0*d", len(t.number), number))
+	return &out
+}
 
 // position translates an offset of the translated text to a place in the source.
 func (t *translation) position(offset int) ddl.Pos {
@@ -47,14 +70,14 @@ func translate(source string) (*translation, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{source: source, tokens: tokens}
+	t := &translator{source: source, tokens: tokens, number: numberPlace(source)}
 	if err := t.matchBrackets(); err != nil {
 		return nil, err
 	}
 	if err := t.span(0, len(tokens)); err != nil {
 		return nil, err
 	}
-	return &translation{text: t.out.String(), source: source, marks: t.marks}, nil
+	return &translation{text: t.out.String(), source: source, marks: t.marks, number: t.number}, nil
 }
 
 // translator writes the translation of a range of tokens.
@@ -64,6 +87,7 @@ type translator struct {
 	closes []int // position of the bracket that closes the one here, 0 for other tokens
 	out    strings.Builder
 	marks  []mark
+	number string
 	copies int // how often calls around the current place copy their arguments; 0 is 1
 }
 
@@ -180,7 +204,7 @@ func (t *translator) plain(i, to int) (int, error) {
 		}
 		t.write(i, quoteString(tok.Text))
 	case ddl.Number:
-		text, err := t.number(i, "")
+		text, err := t.literal(i, "")
 		if err != nil {
 			return 0, err
 		}

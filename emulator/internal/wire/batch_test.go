@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -249,8 +250,13 @@ func TestChunkReaderWantsBothChecksums(t *testing.T) {
 	if !bytes.Equal(body[12:16], body[16:20]) {
 		t.Fatalf("%x: not the case that is meant", body)
 	}
-	if _, _, err := unframe(bytes.NewReader(body[:16])); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("without the last checksum: %v", err)
+	for i, src := range sources(body[:16]) {
+		if _, _, err := unframe(src); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("without the last checksum, source %d: %v", i, err)
+		}
+	}
+	if _, _, err := unframe(iotest.DataErrReader(bytes.NewReader(body[:16]))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("without the last checksum, its end at once: %v", err)
 	}
 }
 
@@ -387,6 +393,18 @@ func TestConvertPassesOverNulls(t *testing.T) {
 			rec.Release()
 		}
 		whole.Release()
+	}
+}
+
+func TestConvertOfNoRows(t *testing.T) {
+	cols := columns(t, "timestamp", "array<timestamp>", "map<string,array<timestamp>>", "struct<a:timestamp>")
+	b := array.NewRecordBuilder(memory.DefaultAllocator, wire.ArrowSchema(cols, types.LayoutWide))
+	defer b.Release()
+	rec := b.NewRecordBatch()
+	defer rec.Release()
+	out, err := wire.Convert(rec, cols, types.LayoutWide, types.LayoutNanos)
+	if err != nil || out.NumRows() != 0 || !arrow.TypeEqual(out.Column(1).DataType(), cols[1].Type.Arrow(types.LayoutNanos)) {
+		t.Errorf("%v, %v", out, err)
 	}
 }
 

@@ -152,6 +152,7 @@ func TestQuery_answers(t *testing.T) {
 		"expression hides table": {"with t as (select id from t where id = 3) select * from t", []string{"id bigint"}, []string{"3"}},
 		"sub-query":              {"select id from (select id, name from t) q where name in (select name from t where id = 1)", []string{"id bigint"}, []string{"1"}},
 		"union":                  {"select id from t union all select id from p.t order by id desc limit 2", []string{"id bigint"}, []string{"7", "3"}},
+		"union of unnamed":       {"select 1, id as x from p.t union all select 2, 3 union all select 4.5, 5 order by x", []string{"_c0 double", "x bigint"}, []string{"2|3", "4.5|5", "1|7"}},
 		"correlated":             {"select id from t a where exists (select 1 from t b where b.id = a.id + 1) order by id", []string{"id bigint"}, []string{"1", "2"}},
 		"umlauts before names":   {"select '中文' as z, id from p.t where name <> 'ü'", []string{"z string", "id bigint"}, []string{"中文|7"}},
 		"functions":              {"select nvl(name, 'none') v, getdate() is not null from t where id = 2", []string{"v string", "_c1 boolean"}, []string{"none|true"}},

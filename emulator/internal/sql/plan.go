@@ -304,7 +304,12 @@ func stringsOf(v any) []string {
 }
 
 // describeOutput reads the select list at the top of a tree.
+// Of a UNION and the like it is the first query's, which names the columns.
 func describeOutput(root map[string]any) (items []outputItem, direct bool) {
+	if first, ok := root["left"].(map[string]any); ok && root["type"] == "SET_OPERATION_NODE" {
+		items, _ = describeOutput(first)
+		return items, false
+	}
 	list, ok := root["select_list"].([]any)
 	if !ok || root["type"] != "SELECT_NODE" {
 		return nil, false

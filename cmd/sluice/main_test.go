@@ -232,6 +232,14 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+func TestAMisspeltAddressVariableIsTold(t *testing.T) {
+	cmd := sluiceProcess(t, []string{"SLUICE_ADR=127.0.0.1:1"}, "run", "list", "--addr", closedAddress(t))
+	out, err := cmd.CombinedOutput()
+	if want := "sluice: warning: the environment variable SLUICE_ADR has no effect: did you mean SLUICE_ADDR?\n"; err == nil || !strings.HasPrefix(string(out), want) {
+		t.Errorf("%v\n%swant %q", err, out, want)
+	}
+}
+
 // closedAddress is one that nobody listens on.
 func closedAddress(t *testing.T) string {
 	t.Helper()

@@ -70,19 +70,26 @@ type connection struct {
 }
 
 func (c *connection) flags(cmd *cobra.Command) {
-	addr := os.Getenv("SLUICE_ADDR")
+	addr := os.Getenv(addrVariable)
 	if addr == "" {
 		addr = defaultAddr
 	}
-	cmd.PersistentFlags().StringVar(&c.addr, "addr", addr, "address of the service; SLUICE_ADDR sets the default")
+	cmd.PersistentFlags().StringVar(&c.addr, "addr", addr, "address of the service; "+addrVariable+" sets the default")
 	cmd.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 }
 
-// with connects, calls do, and closes the connection.
+// addrVariable sets the default of --addr.
+const addrVariable = "SLUICE_ADDR"
+
+// with connects, calls do, and closes the connection. A variable that was probably meant to say where the service is gets a
+// warning: without it the call may go to another one.
 func (c *connection) with(ctx context.Context, do func(*client.Client) error) (err error) {
+	for _, m := range startup.Misspelt(os.Environ(), []string{addrVariable}, "") {
+		fmt.Fprintf(os.Stderr, "sluice: warning: the environment variable %s has no effect: did you mean %s?\n", m.Name, m.Nearest)
+	}
 	conn, err := client.Dial(ctx, c.addr, client.WithClientName("sluice-cli"))
 	if err != nil {
-		return fmt.Errorf("%w\nis the service running there? `sluice dev` starts one, --addr or SLUICE_ADDR names another", err)
+		return fmt.Errorf("%w\nis the service running there? `sluice dev` starts one, --addr or "+addrVariable+" names another", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	return do(conn)

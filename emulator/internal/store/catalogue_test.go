@@ -230,3 +230,36 @@ func TestSessionsEndExactly(t *testing.T) {
 		t.Errorf("rows after its end: %v", rows)
 	}
 }
+
+// Rows go into the table that they were written for, and into tables only.
+func TestPublishWantsTheTableOfItsRows(t *testing.T) {
+	s := open(t, store.Options{})
+	old := create(t, s, "t", "id bigint", "")
+	seg := segment(t, s, old, ids(0, 1))
+	must(t, s.DropTable(old.Key, false))
+	again := create(t, s, "t", "id bigint", "")
+	if err := s.Publish(old, []store.Publication{{Segments: []*store.Segment{seg}}}, store.PublishOptions{}); !errors.Is(err, store.ErrNoSuchTable) {
+		t.Errorf("into a table created again: %v, want ErrNoSuchTable", err)
+	}
+	if rows := snapshotIDs(t, s, again.Key, nil); len(rows) != 0 {
+		t.Errorf("rows %v", rows)
+	}
+	view, _, err := s.CreateTable(store.Table{Key: store.NewKey("p", "", "v"), Kind: store.KindView, ViewText: "select 1 id", Columns: columns(t, "id bigint")}, false)
+	must(t, err)
+	if err := s.Publish(view, []store.Publication{{}}, store.PublishOptions{}); !errors.Is(err, store.ErrKind) {
+		t.Errorf("into a view: %v, want ErrKind", err)
+	}
+}
+
+// Whoever may not overwrite learns it when the session is made.
+func TestTransactionalTablesAreNotOverwrittenBySessions(t *testing.T) {
+	s := open(t, store.Options{})
+	def := store.Table{Key: store.NewKey("p", "", "t"), Columns: columns(t, "id bigint"), Transactional: true}
+	_, _, err := s.CreateTable(def, false)
+	must(t, err)
+	for overwrite, want := range map[bool]error{false: nil, true: store.ErrOverwriteForbidden} {
+		if _, err := s.CreateUpload(store.UploadRequest{Key: def.Key, Overwrite: overwrite}); !errors.Is(err, want) {
+			t.Errorf("overwrite %t: %v, want %v", overwrite, err, want)
+		}
+	}
+}

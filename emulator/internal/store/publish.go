@@ -88,7 +88,6 @@ func (s *Store) PublishAll(all []TablePublication) error {
 		mine = append(mine, segmentIDs(t.Publications)...)
 	}
 	err := s.update(func(tx *bolt.Tx) error {
-		gone = nil
 		for _, t := range all {
 			ids, err := s.publishTable(tx, t)
 			if err != nil {

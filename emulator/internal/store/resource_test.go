@@ -367,3 +367,24 @@ func TestOpenRemovesOrphanedContents(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A merge is what it announces, in length and in sum, or changes nothing.
+func TestMergeIsWhatItAnnounces(t *testing.T) {
+	s := open(t, store.Options{})
+	must(t, put(s, "f", "old"))
+	must(t, putPart(s, "a", "one"))
+	for what, spoil := range map[string]func(*store.Merge){
+		"a byte less": func(m *store.Merge) { m.Size-- }, "a byte more": func(m *store.Merge) { m.Size++ }, "another sum": func(m *store.Merge) { m.MD5 = hexMD5("two") },
+	} {
+		m := merge("f", "one", "a")
+		spoil(&m)
+		if _, err := s.MergeResource(m); !errors.Is(err, store.ErrBadContent) {
+			t.Errorf("%s: %v, want ErrBadContent", what, err)
+		}
+		wantResource(t, s, "f", "old")
+	}
+	if _, err := s.MergeResource(merge("f", "one", "a")); err != nil { // the part is still there
+		t.Errorf("as announced: %v", err)
+	}
+	wantResource(t, s, "f", "one")
+}

@@ -406,6 +406,17 @@ func TestConvertOfNoRows(t *testing.T) {
 	if err != nil || out.NumRows() != 0 || !arrow.TypeEqual(out.Column(1).DataType(), cols[1].Type.Arrow(types.LayoutNanos)) {
 		t.Errorf("%v, %v", out, err)
 	}
+	// A sender need not write the one offset of no rows.
+	cols = cols[1:2]
+	bare := wire.Batch{Nodes: []wire.Node{{}, {}}, Buffers: [][]byte{nil, nil, nil, nil}}
+	if err := bare.Check(cols, types.LayoutNanos); err != nil {
+		t.Fatal(err)
+	}
+	decoded := bare.Decode(wire.ArrowSchema(cols, types.LayoutNanos))
+	defer decoded.Release()
+	if out, err := wire.Convert(decoded, cols, types.LayoutNanos, types.LayoutWide); err != nil || out.NumRows() != 0 {
+		t.Errorf("without offsets: %v, %v", out, err)
+	}
 }
 
 func TestDayTimeRange(t *testing.T) {

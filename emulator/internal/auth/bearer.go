@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -68,7 +69,7 @@ func (v *Verifier) checkBearer(token string) (Identity, error) {
 	if err != nil {
 		return Identity{}, unknown
 	}
-	end := max(strings.LastIndexByte(string(decoded), ','), 0)
+	end := max(bytes.LastIndexByte(decoded, ','), 0)
 	body, signature := string(decoded[:end]), strings.TrimPrefix(string(decoded[end:]), ",")
 	fields := strings.Split(body, ",")
 	if len(fields) != 3 || fields[0] != tokenVersion {

@@ -15,7 +15,10 @@ import (
 // perform runs one request through an action without a connection, and says whether the
 // connection would have been broken.
 func perform(act faults.Action, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) (broken bool) {
-	defer func() { broken = recover() == http.ErrAbortHandler }()
+	defer func() {
+		err, _ := recover().(error)
+		broken = errors.Is(err, http.ErrAbortHandler)
+	}()
 	faults.Wrap(next, func(*http.Request) faults.Action { return act }).ServeHTTP(w, r)
 	return false
 }
@@ -60,7 +63,7 @@ func TestCutsFallAtTheByteWhateverThePieces(t *testing.T) {
 		broken := perform(faults.Action{CutRequestAt: at}, httptest.NewRecorder(), r, func(_ http.ResponseWriter, r *http.Request) {
 			seen, err = io.ReadAll(r.Body)
 		})
-		if want := "0123456789"[:min(at, 10)]; string(seen) != want || err != io.ErrUnexpectedEOF || !broken {
+		if want := "0123456789"[:min(at, 10)]; string(seen) != want || !errors.Is(err, io.ErrUnexpectedEOF) || !broken {
 			t.Errorf("request cut at %d: %q, %v, broken %t; want %q", at, seen, err, broken, want)
 		}
 		w := httptest.NewRecorder()
@@ -90,8 +93,8 @@ func TestCutsOfKnownBodiesAreSpreadEvenly(t *testing.T) {
 		}
 		func() {
 			defer func() {
-				if r := recover(); r != http.ErrAbortHandler {
-					t.Errorf("a body of %d bytes: %v, want the connection broken", n, r)
+				if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+					t.Errorf("a body of %d bytes: %v, want the connection broken", n, err)
 				}
 			}()
 			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, blockPath, strings.NewReader(strings.Repeat("z", n))))
@@ -126,8 +129,8 @@ func TestInjectorWithoutHooks(t *testing.T) {
 	for target, fault := range map[string]string{blockPath: "", "/projects/p/tables/t": "stall"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPut, target, nil))
-		_, marked := w.Header()[faults.Header] //nolint:staticcheck // kept in lower case, as clients look it up
-		if w.Code != http.StatusAccepted || marked != (fault != "") || marked && w.Header()[faults.Header][0] != fault {
+		mark, marked := w.Header()[faults.Header] //nolint:staticcheck // kept in lower case, as clients look it up
+		if w.Code != http.StatusAccepted || marked != (fault != "") || marked && mark[0] != fault {
 			t.Errorf("%s: %d, header %v; want fault %q", target, w.Code, w.Header(), fault)
 		}
 	}

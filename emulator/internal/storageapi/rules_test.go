@@ -207,7 +207,7 @@ func TestSessions_tell_their_plan(t *testing.T) {
 func TestReads_are_compressed_as_asked(t *testing.T) {
 	f := newFixture(t, 100)
 	id, _ := f.session(t, `{"RequiredDataColumns":["id"]}`)
-	for accept, magic := range map[string]string{"ZSTD": "\x28\xb5\x2f\xfd", "zstd": "\x28\xb5\x2f\xfd", " LZ4_FRAME ": "\x04\x22\x4d\x18", "": "", "gzip": ""} {
+	for accept, magic := range map[string]string{"ZSTD": "\x28\xb5\x2f\xfd", "zstd": "\x28\xb5\x2f\xfd", "LZ4_FRAME": "\x04\x22\x4d\x18", "": "", "gzip": ""} {
 		r := httptest.NewRequest(http.MethodGet, base+"data?session_id="+id, nil)
 		r.Header.Set("Accept-Encoding", accept)
 		w := httptest.NewRecorder()

@@ -276,7 +276,7 @@ func TestChunkReaderTellsOnlyOfBytes(t *testing.T) {
 			}
 			got = append(got, p...)
 		}
-		if string(got) != data || err != io.EOF {
+		if string(got) != data || !errors.Is(err, io.EOF) {
 			t.Errorf("%q, %v, want %q", got, err, data)
 		}
 		c.Close()
@@ -290,7 +290,7 @@ func TestChunkReaderTellsOnlyOfBytes(t *testing.T) {
 	}
 	silent.Close()
 	silent.Close() // gives nothing back twice
-	if _, err := silent.Next(); err == nil || err == io.EOF {
+	if _, err := silent.Next(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("after Close: %v", err)
 	}
 	one, two := wire.NewChunkReader(bytes.NewReader(frame(t, []byte("one"), 8, 3))), wire.NewChunkReader(bytes.NewReader(frame(t, []byte("two"), 8, 3)))

@@ -24,14 +24,13 @@ _try_cast_smallint(x) = TRY_CAST(@_try_cast_bigint(x) AS SMALLINT)
 _try_cast_tinyint(x) = TRY_CAST(@_try_cast_bigint(x) AS TINYINT)
 _cast_boolean(x) = CASE WHEN typeof(x) <> 'VARCHAR' THEN TRY_CAST(x AS BOOLEAN) WHEN lower(CAST(x AS VARCHAR)) = 'true' THEN true WHEN lower(CAST(x AS VARCHAR)) = 'false' THEN false WHEN x IS NULL THEN NULL ELSE CAST(x AS VARCHAR) <> '' END
 _try_cast_boolean(x) = @_cast_boolean(x)
-_is_no_date(x) = typeof(x) = 'VARCHAR' AND CAST(x AS VARCHAR) IS NOT NULL AND TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP) IS NULL
-_cast_datetime(x) = CASE WHEN @_is_no_date(x) THEN CAST(CAST(CAST(x AS VARCHAR) AS TIMESTAMP) AS TIMESTAMP_MS) ELSE CAST(x AS TIMESTAMP_MS) END
-_cast_timestamp(x) = CASE WHEN @_is_no_date(x) THEN CAST(CAST(CAST(x AS VARCHAR) AS TIMESTAMP) AS TIMESTAMP_NS) ELSE CAST(x AS TIMESTAMP_NS) END
+_cast_datetime(x) = CASE WHEN typeof(x) = 'VARCHAR' THEN CAST(CAST(CAST(x AS VARCHAR) AS TIMESTAMP) AS TIMESTAMP_MS) ELSE CAST(x AS TIMESTAMP_MS) END
+_cast_timestamp(x) = CASE WHEN typeof(x) = 'VARCHAR' AND TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP) IS NULL THEN CAST(CAST(CAST(x AS VARCHAR) AS TIMESTAMP) AS TIMESTAMP_NS) ELSE CAST(x AS TIMESTAMP_NS) END
 _try_cast_datetime(x) = TRY_CAST(x AS TIMESTAMP_MS)
 _try_cast_timestamp(x) = TRY_CAST(x AS TIMESTAMP_NS)
 _decimal_text(x) = CASE WHEN typeof(x) = 'BOOLEAN' THEN CAST(TRY_CAST(CAST(x AS VARCHAR) AS BOOLEAN)::INTEGER AS VARCHAR) ELSE CAST(x AS VARCHAR) END
 _nested(t) = t LIKE '%]' OR t LIKE 'MAP(%' OR t LIKE 'STRUCT(%'
-_cast_string(x) = CASE WHEN @_nested(typeof(x)) THEN error('an ARRAY, MAP or STRUCT is no STRING: use to_json') WHEN typeof(x) = 'BLOB' THEN decode(@_bytes(x)) WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN @go_number_text(CAST(x AS VARCHAR)) WHEN typeof(x) LIKE 'DECIMAL%' THEN regexp_replace(CAST(x AS VARCHAR), '\.?0+$', CASE WHEN contains(CAST(x AS VARCHAR), '.') THEN '' ELSE '\0' END) ELSE CAST(x AS VARCHAR) END
+_cast_string(x) = CASE WHEN regexp_matches(typeof(x), 'BLOB|DOUBLE|FLOAT|DECIMAL|[\[(]') THEN @go_shown(CAST(x AS VARCHAR), typeof(x)) ELSE CAST(x AS VARCHAR) END
 _try_cast_string(x) = @_cast_string(x)
 _cast_char(x, n) = left(@_cast_string(x), n)
 _try_cast_char(x, n) = left(@_cast_string(x), n)

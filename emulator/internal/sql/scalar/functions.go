@@ -50,7 +50,7 @@ var Functions = concat([]Function{
 	{"repeat", "si", 's', func(a []any) (any, error) { return repeat(text(a[0]), whole(a[1])) }},
 	{"instr", "ssii", 'i', func(a []any) (any, error) { return inString(text(a[0]), text(a[1]), whole(a[2]), whole(a[3])) }},
 	{"format_number", "fi", 's', func(a []any) (any, error) { return formatNumber(double(a[0]), whole(a[1])), nil }},
-	{"number_text", "s", 's', func(a []any) (any, error) { return numberText(text(a[0])), nil }},
+	{"shown", "ss", 's', shownAs},
 	{"conv", "sii", 's', func(a []any) (any, error) { return convert(text(a[0]), whole(a[1]), whole(a[2])), nil }},
 	{"regexp_extract", "ssi", 's', regexpExtract},
 	{"regexp_replace", "sssi", 's', regexpReplace},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"net/url"
 	"strconv"
@@ -205,6 +206,47 @@ func formatNumber(f float64, digits int64) any {
 		out.WriteString("." + fraction)
 	}
 	return out.String()
+}
+
+// shownAs turns DuckDB's text of a value, whose type DuckDB names, into MaxCompute's.
+func shownAs(a []any) (any, error) {
+	s, kind := text(a[0]), text(a[1])
+	switch {
+	case strings.HasPrefix(kind, "DECIMAL"):
+		if strings.Contains(s, ".") {
+			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+		}
+		return s, nil
+	case strings.ContainsAny(kind, "[("):
+		return nil, errors.New("an ARRAY, MAP or STRUCT is no STRING: use to_json")
+	case kind == "BLOB":
+		return bytesShown(s)
+	case kind == "DOUBLE", kind == "FLOAT":
+		return numberText(s), nil
+	}
+	return s, nil
+}
+
+// bytesShown reads \xNN, DuckDB's form of a byte that is no plain letter.
+func bytesShown(s string) (any, error) {
+	var out strings.Builder
+	for {
+		before, after, more := strings.Cut(s, `\x`)
+		out.WriteString(before)
+		if !more {
+			break
+		}
+		b, err := hex.DecodeString(after[:min(2, len(after))]) //nolint:mnd // digits
+		if err != nil {
+			return nil, fmt.Errorf("read a BINARY's bytes: %w", err)
+		}
+		out.Write(b)
+		s = after[len(b)*2:]
+	}
+	if !utf8.ValidString(out.String()) {
+		return nil, errors.New("a BINARY that is no UTF-8 is no STRING")
+	}
+	return out.String(), nil
 }
 
 // numberText writes the text of a number as Java does: 1.0E10.

@@ -285,7 +285,7 @@ func TestChunkReaderTellsOnlyOfBytes(t *testing.T) {
 	if p, err := silent.Next(); string(p) != "12345678" || err != nil {
 		t.Errorf("%q, %v", p, err)
 	}
-	if _, err := silent.Next(); err != io.EOF {
+	if _, err := silent.Next(); !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %v", err)
 	}
 	silent.Close()
@@ -329,7 +329,7 @@ func TestEncodingsByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, first := io.ReadAll(r)
-		if _, again := r.Read(make([]byte, 8)); e != "" && (first == nil || again == nil || again == io.EOF) {
+		if _, again := r.Read(make([]byte, 8)); e != "" && (first == nil || again == nil || errors.Is(again, io.EOF)) {
 			t.Errorf("%q: %v, then %v: an error stays", e, first, again)
 		}
 		if err := errors.Join(r.Close(), r.Close()); err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // A damaged segment is a 500 that says so before the first row, as records and as Arrow; where
-// the answer has begun, the log tells why it broke off.
+// the answer has begun, the log tells why it broke off. The
+// log has the code of every refusal, and its text if that cannot hold rows.
 func TestTunnel_says_what_is_damaged(t *testing.T) {
 	dir := t.TempDir()
 	e := &estate{T: t, server: start(t, emulator.Options{DataDir: dir, Projects: []string{"p"}})}
@@ -39,6 +40,8 @@ func TestTunnel_says_what_is_damaged(t *testing.T) {
 			t.Errorf("data%s = %s, want words about the damage", form, answer)
 		}
 	}
+	e.want(http.StatusNotFound, "GET", "/projects/p/tables/none", "")
+	e.want(http.StatusBadRequest, "POST", goldenTable+"?downloads&partition=pt=secret", "")
 	response, err := http.Get("http://" + e.server.Addr() + goldenTable + "/preview")
 	if err == nil {
 		_, err = io.ReadAll(response.Body)
@@ -50,5 +53,19 @@ func TestTunnel_says_what_is_damaged(t *testing.T) {
 	must(t, e.server.Close()) // the line is written when the request is over
 	if m := out.find(t, goldenTable+"/preview"); m["broken"] != true || !strings.Contains(m["cause"].(string), "segment data is damaged") {
 		t.Errorf("log of the preview = %v, want the cause", m)
+	}
+	for _, want := range []struct {
+		query, level, code, text string // text "" = no err: it could quote rows
+		path                     string
+	}{
+		{path: goldenTable, query: "data&downloadid=" + session, level: "WARN", code: "InternalServerError", text: "segment data is damaged"},
+		{path: "/projects/p/tables/none", level: "INFO", code: "NoSuchObject", text: "p.none"},
+		{path: goldenTable, query: "downloads&partition=pt=secret", level: "INFO", code: "InvalidPartitionSpec"},
+	} {
+		m := out.findQuery(t, want.path, want.query)
+		text, told := m["err"].(string)
+		if m["level"] != want.level || m["code"] != want.code || told != (want.text != "") || !strings.Contains(text, want.text) {
+			t.Errorf("log of %s?%s = %v, want %+v", want.path, want.query, m, want)
+		}
 	}
 }

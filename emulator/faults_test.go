@@ -101,12 +101,23 @@ func (l *lines) Write(p []byte) (int, error) {
 // find returns the first line for a path.
 func (l *lines) find(t *testing.T, path string) map[string]any {
 	t.Helper()
+	return l.first(t, path, func(map[string]any) bool { return true })
+}
+
+// findQuery returns the first line for a path with a query.
+func (l *lines) findQuery(t *testing.T, path, query string) map[string]any {
+	t.Helper()
+	return l.first(t, path, func(m map[string]any) bool { return m["query"] == query })
+}
+
+func (l *lines) first(t *testing.T, path string, fits func(map[string]any) bool) map[string]any {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.buf.String()) {
 		var m map[string]any
 		must(t, json.Unmarshal([]byte(line), &m))
-		if m["path"] == path {
+		if m["path"] == path && fits(m) {
 			return m
 		}
 	}
@@ -130,7 +141,7 @@ func TestLog_has_one_line_per_request_with_its_fault(t *testing.T) {
 	if m := out.find(t, "/api/projects/p/tables/t"); m["fault"] != "reset-after" || m["broken"] != true || m["odps_request_id"] == "" || m["status"] != 0.0 {
 		t.Errorf("line of the reset: %v", m)
 	}
-	if m := out.find(t, "/api/projects/p"); m["fault"] != "429" || m["status"] != 429.0 || m["odps_request_id"] != res.Header.Get("x-odps-request-id") || m["broken"] != nil {
+	if m := out.find(t, "/api/projects/p"); m["fault"] != "429" || m["code"] != "FlowExceeded" || m["level"] != "INFO" || m["status"] != 429.0 || m["odps_request_id"] != res.Header.Get("x-odps-request-id") || m["broken"] != nil {
 		t.Errorf("line of the 429: %v", m)
 	}
 	if m := out.find(t, "/healthz"); m["status"] != 200.0 || m["fault"] != nil {

@@ -40,14 +40,14 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.gate.leave()
 	seen := &watcher{ResponseWriter: limitIdle(w, r, s.limits.BodyIdle)}
 	var fault string
-	ctx := context.WithValue(r.Context(), faultKey{}, &fault)
+	ctx, refused := refusal.Noted(context.WithValue(r.Context(), faultKey{}, &fault))
 	answered := false // until the handler returns: what ends by a panic ends the connection
 	defer func() {
 		var broken error
 		if !answered {
 			broken = s.brokenBy(ctx, id, recover())
 		}
-		s.logRequest(ctx, r, id, seen, fault, broken, time.Since(start))
+		s.logRequest(ctx, r, id, seen, refused, fault, broken, time.Since(start))
 		if broken != nil {
 			panic(http.ErrAbortHandler)
 		}
@@ -68,12 +68,19 @@ func (s *Server) brokenBy(ctx context.Context, id string, cause any) error {
 	return http.ErrAbortHandler
 }
 
-// logRequest writes the one line of a request.
-func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, seen *watcher, fault string, broken error, elapsed time.Duration) {
+// logRequest writes the one line of a request: a warning if the endpoint itself is at fault.
+func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, seen *watcher, refused *refusal.Error, fault string, broken error, elapsed time.Duration) {
+	status := seen.answered(broken != nil)
 	attrs := []slog.Attr{
 		slog.String("odps_request_id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-		slog.String("query", r.URL.RawQuery), slog.Int("status", seen.answered(broken != nil)), slog.Int64("bytes", seen.bytes),
+		slog.String("query", r.URL.RawQuery), slog.Int("status", status), slog.Int64("bytes", seen.bytes),
 		slog.Float64("elapsed_ms", float64(elapsed.Microseconds())/1000),
+	}
+	if status == refused.Status && status != 0 {
+		attrs = append(attrs, slog.String("code", refused.Code))
+		if status != http.StatusBadRequest { // its text may quote rows
+			attrs = append(attrs, slog.String("err", refused.Message))
+		}
 	}
 	if fault != "" {
 		attrs = append(attrs, slog.String("fault", fault))
@@ -84,7 +91,11 @@ func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, see
 			attrs = append(attrs, slog.String("cause", strings.TrimPrefix(cause, ": ")))
 		}
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError && fault == "" {
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 // newRequestID looks like the service's: 24 hexadecimal digits.
@@ -222,9 +233,10 @@ func target(r *http.Request) (tunnel bool, path string) {
 }
 
 // writeTunnelError answers in the JSON form of the tunnel's errors.
-func writeTunnelError(w http.ResponseWriter, _ *http.Request, err error) {
+func writeTunnelError(w http.ResponseWriter, r *http.Request, err error) {
 	answer := &refusal.Error{Status: http.StatusInternalServerError, Code: "InternalServerError", Message: err.Error()}
 	errors.As(err, &answer)
+	refusal.Note(r.Context(), answer.Status, answer.Code, answer.Message)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(answer.Status)
 	//nolint:errchkjson // Strings only; the client may be gone.

@@ -31,7 +31,7 @@ func (r results) InstanceResult(_ context.Context, project, id string) (*tunnel.
 	case i.State != instance.Succeeded:
 		return nil, refuse("TaskFailed", i.Text)
 	case i.Result == nil:
-		return nil, refuse("InstanceTypeNotSupported", "instance "+id+" selected no rows")
+		return nil, refuse("InstanceTypeNotSupported", "instance "+id+" has no rows to download: it is no SELECT")
 	}
 	columns := make([]wire.Column, len(i.Result.Columns))
 	for k, c := range i.Result.Columns {

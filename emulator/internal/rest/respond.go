@@ -20,6 +20,7 @@ const maxBodyBytes = 16 << 20
 // response's headers already.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	e := refusal.Of(err)
+	refusal.Note(r.Context(), e.Status, e.Code, e.Message)
 	// Some clients look at the answer only when their body is sent.
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	writeXML(w, e.Status, struct {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sluice-io/sluice/emulator/internal/ddl"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/sql"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
@@ -68,6 +69,7 @@ const requestIDHeader = "x-odps-request-id"
 // fail sends an error reply. Nothing may have been sent before.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asError(err)
+	refusal.Note(r.Context(), e.Status, e.Code, e.Message)
 	_, _ = io.CopyN(io.Discard, r.Body, maxBody) // clients read the answer only then
 	id := strings.Join(map[string][]string(w.Header())[requestIDHeader], "")
 	sendJSON(w, e.Status, map[string]string{"Code": e.Code, "Message": e.Message, "RequestId": id})

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/sluice-io/sluice/emulator/internal/store"
@@ -35,6 +36,25 @@ func TestPartitionValuesFitTheirColumn(t *testing.T) {
 			if _, err := table.Spec(types.PartitionSpec{{Column: "pt", Value: v}}, false); !errors.Is(err, store.ErrInvalidPartition) {
 				t.Errorf("Spec(%s %q) = %v, want %v", name, v, err, store.ErrInvalidPartition)
 			}
+		}
+	}
+}
+
+// A spec that does not fit is refused with what would.
+func TestSpec_says_what_the_table_is_partitioned_by(t *testing.T) {
+	two := store.Table{Key: store.Key{Project: "p", Schema: "default", Name: "two"}, PartitionColumns: []store.Column{{Name: "dt"}, {Name: "hh"}}}
+	plain := store.Table{Key: store.Key{Project: "p", Schema: "default", Name: "plain"}}
+	for _, c := range []struct {
+		table store.Table
+		spec  types.PartitionSpec
+		want  string
+	}{
+		{two, nil, "table p.two is partitioned by dt, hh, the request names no partition"},
+		{two, types.PartitionSpec{{Column: "dt", Value: "1"}, {Column: "h", Value: "2"}}, `table p.two is partitioned by dt, hh, the request names "dt=1/h=2"`},
+		{plain, types.PartitionSpec{{Column: "dt", Value: "1"}}, `table p.plain has no partitions, the request names "dt=1"`},
+	} {
+		if _, err := c.table.Spec(c.spec, false); !errors.Is(err, store.ErrInvalidPartition) || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("Spec(%q) = %v, want %v, …%s", c.spec, err, store.ErrInvalidPartition, c.want)
 		}
 	}
 }

@@ -150,13 +150,28 @@ func columnIndex(cols []Column, name string) int {
 	return -1
 }
 
+// noSuchSpec says what the table is partitioned by and what was asked for.
+func (t Table) noSuchSpec(spec types.PartitionSpec) error {
+	names := make([]string, len(t.PartitionColumns))
+	for i, c := range t.PartitionColumns {
+		names[i] = c.Name
+	}
+	has, asked := "has no partitions", "no partition"
+	if t.Partitioned() {
+		has = "is partitioned by " + strings.Join(names, ", ")
+	}
+	if len(spec) > 0 {
+		asked = strconv.Quote(spec.String())
+	}
+	return fmt.Errorf("%w: table %s %s, the request names %s", ErrInvalidPartition, t.Key, has, asked)
+}
+
 // Spec orders the pairs of spec by the table's partition columns and checks them.
 // With partial, trailing partition columns may be missing (a filter). Errors wrap
 // ErrInvalidPartition.
 func (t Table) Spec(spec types.PartitionSpec, partial bool) (types.PartitionSpec, error) {
 	if len(spec) > len(t.PartitionColumns) || !partial && len(spec) < len(t.PartitionColumns) {
-		return nil, fmt.Errorf("table %s has %d partition columns, %q names %d: %w",
-			t.Key, len(t.PartitionColumns), spec, len(spec), ErrInvalidPartition)
+		return nil, t.noSuchSpec(spec)
 	}
 	out := make(types.PartitionSpec, 0, len(spec))
 	for _, c := range t.PartitionColumns {
@@ -167,7 +182,7 @@ func (t Table) Spec(spec types.PartitionSpec, partial bool) (types.PartitionSpec
 		out = append(out, types.PartitionValue{Column: c.Name, Value: v})
 	}
 	if len(out) != len(spec) {
-		return nil, fmt.Errorf("table %s: %q does not name its leading partition columns: %w", t.Key, spec, ErrInvalidPartition)
+		return nil, t.noSuchSpec(spec)
 	}
 	for i, v := range out {
 		if v.Value == "" || len(v.Value) > maxPartitionValue || strings.ContainsRune(v.Value, 0) || !utf8.ValidString(v.Value) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sluice-io/sluice/emulator/internal/limits"
+	"github.com/sluice-io/sluice/emulator/internal/refusal"
 	"github.com/sluice-io/sluice/emulator/internal/store"
 	"github.com/sluice-io/sluice/emulator/internal/types"
 	"github.com/sluice-io/sluice/emulator/internal/wire"
@@ -111,6 +112,7 @@ func (u untilDeadline) Read(p []byte) (int, error) {
 // fail sends an error reply. Nothing may have been sent before.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asError(err)
+	refusal.Note(r.Context(), e.Status, e.Code, e.Message)
 	Drain(w, r)
 	for k, v := range e.Header {
 		w.Header()[k] = []string{v}

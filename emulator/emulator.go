@@ -254,6 +254,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		s.log.LogAttrs(ctx, slog.LevelInfo, "endpoint ends", slog.String("grace", s.opt.Grace.String()))
 	case <-s.base.Done():
 	case err = <-s.serveErr:
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sluice-io/sluice/emulator"
 	"github.com/sluice-io/sluice/internal/cli/startup"
+	"github.com/sluice-io/sluice/internal/version"
 )
 
 // emulatorEnv begins the environment variables of the emulator's flags: --log-format is
@@ -109,11 +111,20 @@ func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return explainStart(err, "--listen")
 	}
+	f.logStart(ctx, options.Logger, endpoint.Addr())
 	endpoint.Start()
 	if _, err := fmt.Fprintf(out, "ready maxcompute=%s\n", endpoint.Endpoint()); err != nil {
 		return errors.Join(err, endpoint.Close())
 	}
-	return endpoint.Serve(ctx)
+	err = endpoint.Serve(ctx)
+	options.Logger.InfoContext(ctx, "endpoint ended", "ok", err == nil)
+	return err
+}
+
+// logStart writes what this endpoint is: what a log must say that is all that is left of it.
+func (f *emulatorFlags) logStart(ctx context.Context, logger *slog.Logger, addr string) {
+	logger.InfoContext(ctx, "endpoint starts", "version", version.Text(), "addr", addr, "data", cmp.Or(f.data, "temporary"), "store", f.store,
+		"projects", cmp.Or(f.projects, "any"), "schemas", f.schemas, "signatures", !f.anonymous, "strict", f.modes.strict, "faults", f.modes.faults)
 }
 
 // options reads the flags; every error is the caller's.

@@ -305,6 +305,19 @@ func TestEmulatorLogsOneLinePerRequest(t *testing.T) {
 	}
 }
 
+func TestEmulatorLogsItsStartAndItsEnd(t *testing.T) {
+	p := startEmulator(t, []string{"SLUICE_EMULATOR_FAULTS=7"}, "--listen", "127.0.0.1:0", "--projects", "a,b", "--strict=300")
+	p.signal(syscall.SIGTERM)
+	_, log := p.wait()
+	want := regexp.MustCompile(`^\{.*"msg":"endpoint starts","version":"[^"]+","addr":"` + p.addr + `","data":"temporary","store":"keep","projects":"a,b","schemas":false,"signatures":true,"strict":300,"faults":"7"\}
+\{.*"msg":"endpoint ends","grace":"10s"\}
+\{.*"msg":"endpoint ended","ok":true\}
+$`)
+	if !want.MatchString(log) {
+		t.Errorf("log:\n%swant %s", log, want)
+	}
+}
+
 func TestEmulatorReadsItsEnvironment(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	p := startEmulator(t, []string{"SLUICE_EMULATOR_LISTEN=127.0.0.1:0", "SLUICE_EMULATOR_DATA=" + data, "SLUICE_EMULATOR_FAULTS=5:503=1", "SLUICE_EMULATOR_STRICT=2"}, "--faults", "6:429@table=1")

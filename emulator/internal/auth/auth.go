@@ -26,6 +26,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -146,7 +147,22 @@ func (v *Verifier) checkSignature(r *http.Request, header string) error {
 			return nil
 		}
 	}
-	return &Error{http.StatusUnauthorized, codeMismatch, "the signature does not match the request and the access key"}
+	text := "the signature does not match the request and the access key"
+	if mount := firstSegment(r.URL.Path); signedBelow(r, mount, key, c.signature) {
+		text = fmt.Sprintf("the client's endpoint ends in %s, which is not here: an endpoint is http://HOST:PORT%s", mount, strings.Join(v.Mounts, " or "))
+	}
+	return &Error{http.StatusUnauthorized, codeMismatch, text}
+}
+
+// signedBelow tells whether the key's owner signed r as one below another mount: clients leave the path of their
+// endpoint out of what they sign.
+func signedBelow(r *http.Request, mount string, key, signature []byte) bool {
+	return slices.ContainsFunc(candidates(r, []string{mount}), func(text string) bool { return hmac.Equal(signature, sum(key, text)) })
+}
+
+func firstSegment(path string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return "/" + name
 }
 
 // account finds the keys of an id. token is the STS token that came in a header.

@@ -149,3 +149,18 @@ func TestCheck_takes_no_sealed_token_of_another_form(t *testing.T) {
 		wantRefused(t, body, err, 401, "Unauthorized")
 	}
 }
+
+// A client that was given http://HOST/apii signs what lies below: the refusal names the wrong end of the address.
+func TestCheck_names_the_wrong_end_of_an_endpoint(t *testing.T) {
+	for target, want := range map[string]string{
+		"/apii/projects/p": "the client's endpoint ends in /apii, which is not here: an endpoint is http://HOST:PORT/api",
+		"/api/projects/q":  "the signature does not match the request and the access key",
+	} {
+		signature := encode(sum([]byte("sk"), "GET\n\n\n"+goldenHeader+"\n/projects/p"))
+		_, err := verifier(goldenDate).Check(request("GET", target, "Date", goldenHeader, "Authorization", "ODPS ak:"+signature))
+		wantRefused(t, target, err, 401, "SignatureNotMatch")
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", target, err, want)
+		}
+	}
+}

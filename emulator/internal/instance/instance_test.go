@@ -1,10 +1,13 @@
 package instance
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +45,27 @@ func mustSubmit(t *testing.T, m *Registry, task Task) Instance {
 		t.Fatal(err)
 	}
 	return i
+}
+
+// The log has a line for each task that failed: with its text only if the endpoint is at fault, since the text may
+// quote rows.
+func TestLog_tells_of_failed_tasks(t *testing.T) {
+	m, _ := newInstances(t)
+	var log bytes.Buffer
+	m.log = slog.New(slog.NewJSONHandler(&log, nil))
+	mustSubmit(t, m, Task{Query: "create table t (id bigint)"})
+	failed := mustSubmit(t, m, Task{Query: "drop table secret"})
+	broken, _, err := m.add("p", Task{Query: "select 1"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.finish(broken, outcome{}, store.ErrStorage)
+	want := fmt.Sprintf(`"level":"INFO","msg":"task failed","instance":%q,"project":"p","code":"ODPS-0130131"}
+"level":"WARN","msg":"task failed","instance":%q,"project":"p","code":"ODPS-0010000","err":"storage failure"}
+`, failed.ID, broken.ID)
+	if got := regexp.MustCompile(`(?m)^.*"level"`).ReplaceAllString(log.String(), `"level"`); got != want {
+		t.Errorf("log:\n%swant\n%s", got, want)
+	}
 }
 
 func TestInstances_forget_the_oldest(t *testing.T) {

@@ -247,6 +247,7 @@ func (m *Registry) attempt(i *instance, j *job) (out outcome, err error) {
 }
 
 func (m *Registry) finish(i *instance, out outcome, err error) {
+	defer m.logFailure(i)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -261,6 +262,25 @@ func (m *Registry) finish(i *instance, out outcome, err error) {
 	i.cancel()
 	close(i.done)
 }
+
+// logFailure writes a line for a task that failed: the requests about it are all answered with 200. The text is left
+// out, as it may quote rows, unless the endpoint itself is at fault.
+func (m *Registry) logFailure(i *instance) {
+	s := m.snapshot(i)
+	if s.State != Failed {
+		return
+	}
+	code, text, _ := strings.Cut(s.Text, ":")
+	attrs := []slog.Attr{slog.String("instance", s.ID), slog.String("project", s.Project), slog.String("code", code)}
+	level := slog.LevelInfo
+	if code == internalFault {
+		level, attrs = slog.LevelWarn, append(attrs, slog.String("err", text))
+	}
+	m.log.LogAttrs(i.ctx, level, "task failed", attrs...)
+}
+
+// internalFault is the number of failures that no user can cause.
+const internalFault = "ODPS-0010000"
 
 // failureText is a failure's message with MaxCompute's number in front.
 func failureText(err error) string {

@@ -366,7 +366,7 @@ func (p *parser) createAs(s *CreateTable) error {
 	if err := p.advance(); err != nil {
 		return err
 	}
-	text, err := p.rest()
+	text, err := p.rest("a query")
 	s.Query = &text
 	return err
 }

@@ -162,7 +162,7 @@ func (p *parser) where() (*Text, error) {
 	if err != nil || !where {
 		return nil, err
 	}
-	text, err := p.rest()
+	text, err := p.rest("a condition")
 	return &text, err
 }
 

@@ -18,7 +18,7 @@ func (p *parser) with() (Statement, error) {
 		}
 	}
 	*p = saved
-	text, err := p.rest()
+	text, err := p.rest("a query")
 	return &Query{Text: text}, err
 }
 
@@ -29,7 +29,7 @@ func (p *parser) insert(prefixStart, prefixEnd int) (Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Query, err = p.rest(); err != nil {
+	if s.Query, err = p.rest("a query"); err != nil {
 		return nil, err
 	}
 	if prefixEnd > prefixStart {

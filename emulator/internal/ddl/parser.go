@@ -97,7 +97,7 @@ func (p *parser) variable(script *Script) error {
 	if !p.tok.Is("SELECT") && !p.tok.Is("WITH") && !p.tok.Is("(") {
 		return p.unsupported("a variable that holds something other than a query")
 	}
-	text, err := p.rest()
+	text, err := p.rest("a query")
 	script.Variables = append(script.Variables, Variable{Name: strings.ToLower(name), Query: text})
 	return err
 }
@@ -270,7 +270,7 @@ func (p *parser) statement() (Statement, error) {
 	case p.tok.Is("WITH"):
 		return p.with()
 	case p.tok.Is("SELECT"), p.tok.Is("VALUES"), p.tok.Is("("):
-		text, err := p.rest()
+		text, err := p.rest("a query")
 		return &Query{Text: text}, err
 	case p.tok.Kind == Ident && known[strings.ToUpper(p.tok.Text)]:
 		return nil, p.unsupported(strings.ToUpper(p.tok.Text))
@@ -287,8 +287,9 @@ var known = map[string]bool{
 	"SETPROJECT": true, "STATUS": true, "TUNNEL": true, "UNCACHE": true, "UNDO": true, "UNLOAD": true, "WAIT": true, "WHOAMI": true,
 }
 
-// rest takes everything up to the semicolon or the end as another parser's text.
-func (p *parser) rest() (Text, error) {
+// rest takes everything up to the semicolon or the end as another parser's text. If that is
+// nothing, the error says that what was expected.
+func (p *parser) rest(what string) (Text, error) {
 	start, end, depth := p.tok.Start, p.tok.Start, 0
 	for p.tok.Kind != EOF && !p.tok.Is(";") {
 		switch {
@@ -308,10 +309,7 @@ func (p *parser) rest() (Text, error) {
 	if depth > 0 {
 		return Text{}, p.unexpected("')'")
 	}
-	if start == end {
-		return Text{}, p.unexpected("a query")
-	}
-	return Text{SQL: p.lex.Source[start:end], Offset: start}, nil
+	return p.piece(what, start, end)
 }
 
 func (p *parser) drop() (Statement, error) {

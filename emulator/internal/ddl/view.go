@@ -51,7 +51,7 @@ func (p *parser) createView(orReplace bool) (Statement, error) {
 	if err = p.expect("AS"); err != nil {
 		return nil, err
 	}
-	s.Query, err = p.rest()
+	s.Query, err = p.rest("a query")
 	return s, err
 }
 

@@ -125,13 +125,16 @@ func TestNumbersAsText(t *testing.T) {
 	for want, v := range map[string]float64{
 		"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1), "0.0": 0, "-0.0": math.Copysign(0, -1), "1.0": 1, "-1.5": -1.5, "0.001": 0.001, "9.99E-4": 0.000999,
 		"9999999.0": 9999999, "1.0E7": 1e7, "-1.0E7": -1e7, "1.25E10": 1.25e10, "1.0E-5": 1e-5, "1.7976931348623157E308": math.MaxFloat64, "1.0E100": 1e100,
+		"4.9E-324": math.SmallestNonzeroFloat64, "-4.9E-324": -math.SmallestNonzeroFloat64, "1.0E-323": 2 * math.SmallestNonzeroFloat64, "1.5E-323": 3 * math.SmallestNonzeroFloat64,
 	} {
 		if got := types.FloatText(v, 64); got != want {
 			t.Errorf("FloatText(%g) = %s, want %s", v, got, want)
 		}
 	}
-	if got := types.FloatText(float64(float32(0.1)), 32); got != "0.1" {
-		t.Errorf("FloatText of a FLOAT = %s", got)
+	for want, v := range map[string]float32{"0.1": 0.1, "1.4E-45": math.SmallestNonzeroFloat32, "1.0E-43": 71 * math.SmallestNonzeroFloat32, "3.4028235E38": math.MaxFloat32} {
+		if got := types.FloatText(float64(v), 32); got != want {
+			t.Errorf("FloatText of a FLOAT = %s, want %s", got, want)
+		}
 	}
 	for _, c := range []struct {
 		v     int64

@@ -25,7 +25,7 @@ func FloatText(v float64, bits int) string {
 	default:
 		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
 		if !strings.Contains(mantissa, ".") {
-			mantissa += ".0"
+			mantissa = twoDigits(v, bits, mantissa, exponent)
 		}
 		sign := ""
 		if exponent[0] == '-' {
@@ -33,6 +33,15 @@ func FloatText(v float64, bits int) string {
 		}
 		return mantissa + "E" + sign + strings.TrimLeft(exponent, "+-0")
 	}
+}
+
+// twoDigits is the mantissa of a number that one digit tells from its neighbours. Java writes
+// two: the nearest, which only for the smallest numbers does not end in 0 (4.9E-324).
+func twoDigits(v float64, bits int, digit, exponent string) string {
+	if near, same, _ := strings.Cut(strconv.FormatFloat(v, 'e', 1, bits), "e"); same == exponent {
+		return near
+	}
+	return digit + ".0" // 9.9E-324 is 1.0E-323 to Java 17
 }
 
 // DecimalText writes a decimal of so many digits behind the point, without zeros at its end.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 // start runs a server until the test ends.
 func start(t *testing.T, opt emulator.Options) *emulator.Server {
 	t.Helper()
-	if testing.Verbose() {
+	if testing.Verbose() && opt.Logger == nil {
 		opt.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	s, err := emulator.New(opt)

@@ -38,6 +38,29 @@ func mustRun(t *testing.T, c *odps.Odps, query string, hints ...map[string]strin
 	return text
 }
 
+// Clients find a result's columns by name: two of one name come apart, as in production. A table made of such a query
+// stays an error.
+func TestGoSDK_names_of_a_result_are_apart(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	mustRun(t, c, "create table l (id bigint, a string);")
+	mustRun(t, c, "create table r (id bigint, a string, a2 string);")
+	mustRun(t, c, "insert into l values (1, 'l');")
+	mustRun(t, c, "insert into r values (1, 'r', 'r2');")
+	for query, want := range map[string]string{
+		"select * from l join r on l.id = r.id;":         "\"id\",\"a\",\"id2\",\"a3\",\"a2\"\n1,\"l\",1,\"r\",\"r2\"\n",
+		"select id, ID, id from l;":                      "\"id\",\"id2\",\"id3\"\n1,1,1\n",
+		"select id + 1, id as _c0, id as `_c02` from l;": "\"_c0\",\"_c03\",\"_c02\"\n2,1,1\n",
+		"select id as a2, a, id as a from l;":            "\"a2\",\"a\",\"a3\"\n1,\"l\",1\n",
+	} {
+		if got := mustRun(t, c, query); got != want {
+			t.Errorf("%s = %q, want %q", query, got, want)
+		}
+	}
+	if _, err := run(t, c, "create table both as select l.id, r.id from l join r on l.id = r.id;"); err == nil || !contains(err, "ODPS-0130071") {
+		t.Errorf("a table of two columns of one name: %v, want ODPS-0130071", err)
+	}
+}
+
 func TestGoSDK_select_as_csv(t *testing.T) {
 	c := client(start(t, emulator.Options{}))
 	task := odps.NewAnonymousSQLTask("select 1 as A, 'x,\"y\"' b, cast(null as string) n, '中' z;", nil)

@@ -29,6 +29,15 @@ def test_functions_of_the_dialect(odps, tunnel):
     assert rows(odps, query, tunnel)[0] == [datetime.datetime(2024, 2, 29), 2, "20240102", "a-b", "x", "b", 125.32, 1, "p-q", "1.0E10"]
 
 
+def test_names_of_a_joined_result_are_apart(odps, table):
+    a, b = table("id bigint, s string"), table("id bigint, s string")
+    odps.execute_sql(f"insert into {a.name} values (1, 'a')")
+    odps.execute_sql(f"insert into {b.name} values (1, 'b')")
+    with odps.execute_sql(f"select * from {a.name} a join {b.name} b on a.id = b.id").open_reader(tunnel=True) as reader:
+        frame = reader.to_pandas()
+    assert frame.to_dict("records") == [{"id": 1, "s": "a", "id2": 1, "s2": "b"}]
+
+
 def test_lateral_view(odps, table):
     t = table("id bigint, tags array<string>")
     odps.execute_sql(f"insert into {t.name} values (1, array('x', 'y')), (2, null)")

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -95,9 +97,32 @@ func (r *Result) remove() error {
 	return removeFile(r.path)
 }
 
+// apart gives columns names of their own, as production does: of two that are called a the second is a2. Clients find
+// columns by name.
+func apart(columns []sql.Column) []sql.Column {
+	out := slices.Clone(columns)
+	taken := map[string]bool{} // by any column, before or after it was renamed
+	for _, c := range out {
+		taken[c.Name] = true
+	}
+	seen, last := map[string]bool{}, map[string]int{}
+	for i, c := range out {
+		if !seen[c.Name] {
+			seen[c.Name], last[c.Name] = true, 1
+			continue
+		}
+		for taken[out[i].Name] {
+			last[c.Name]++
+			out[i].Name = c.Name + strconv.Itoa(last[c.Name])
+		}
+		taken[out[i].Name] = true
+	}
+	return out
+}
+
 // spool writes the rows of a query to a file of its own. On an error there is no file.
 func spool(dir, id string, rows *sql.Rows, count *tally) (*Result, error) {
-	r := &Result{Columns: rows.Columns(), path: filepath.Join(dir, id+".arrow")}
+	r := &Result{Columns: apart(rows.Columns()), path: filepath.Join(dir, id+".arrow")}
 	file, err := os.Create(r.path)
 	if err != nil {
 		return nil, fmt.Errorf("create result: %w", err)

@@ -117,14 +117,15 @@ func (f *emulatorFlags) run(ctx context.Context, out io.Writer) error {
 		return errors.Join(err, endpoint.Close())
 	}
 	err = endpoint.Serve(ctx)
-	options.Logger.InfoContext(ctx, "endpoint ended", "ok", err == nil)
+	options.Logger.InfoContext(ctx, "endpoint ended", slog.Bool("ok", err == nil))
 	return err
 }
 
 // logStart writes what this endpoint is: what a log must say that is all that is left of it.
 func (f *emulatorFlags) logStart(ctx context.Context, logger *slog.Logger, addr string) {
-	logger.InfoContext(ctx, "endpoint starts", "version", version.Text(), "addr", addr, "data", cmp.Or(f.data, "temporary"), "store", f.store,
-		"projects", cmp.Or(f.projects, "any"), "schemas", f.schemas, "signatures", !f.anonymous, "strict", f.modes.strict, "faults", f.modes.faults)
+	logger.InfoContext(ctx, "endpoint starts", slog.String("version", version.Text()), slog.String("addr", addr),
+		slog.String("data", cmp.Or(f.data, "temporary")), slog.String("store", f.store), slog.String("projects", cmp.Or(f.projects, "any")), slog.Bool("schemas", f.schemas),
+		slog.Bool("signatures", !f.anonymous), slog.Any("strict", f.modes.strict), slog.Any("faults", f.modes.faults))
 }
 
 // options reads the flags; every error is the caller's.

@@ -378,6 +378,9 @@ func parseSegment(file []byte, verify bool) ([]message, error) {
 
 func parseFooter(footer, data []byte, verify bool) (messages []message, err error) {
 	le := binary.LittleEndian
+	if len(footer) < 4 {
+		return nil, errors.New("segment footer is too short")
+	}
 	n := int(le.Uint32(footer))
 	p := footer[4:]
 	if len(p) < n*messageSize+4 {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -304,6 +303,8 @@ func (s *Store) ExpireUpload(id string) error {
 	return err
 }
 
+// dropUpload returns the segments that nothing lists any more, "" among them for blocks
+// without rows.
 func dropUpload(tx *bolt.Tx, u Upload) (gone []string, err error) {
 	blocks, err := listBlocks(tx, u.ID)
 	if err != nil {
@@ -317,7 +318,7 @@ func dropUpload(tx *bolt.Tx, u Upload) (gone []string, err error) {
 			gone = append(gone, b.Segment)
 		}
 	}
-	return slices.DeleteFunc(gone, func(id string) bool { return id == "" }), tx.Bucket(bucketUploads).Delete([]byte(u.ID))
+	return gone, tx.Bucket(bucketUploads).Delete([]byte(u.ID))
 }
 
 func newID() string {

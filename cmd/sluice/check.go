@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ func printReport(out io.Writer, dir string, r *emulator.Report, asJSON bool) err
 		}
 	}
 	_, err := fmt.Fprintf(out, "checked %s: format version %s, %d tables, %d partitions, %d sessions, %d segments with %d rows, %d resources, %d parts, %d bytes: %d damaged, %d notes\n",
-		dir, r.Version, r.Tables, r.Partitions, r.Sessions, r.Segments, r.Rows, r.Resources, r.Parts, r.Bytes, r.Damages, len(r.Findings)-r.Damages)
+		dir, cmp.Or(r.Version, "unknown"), r.Tables, r.Partitions, r.Sessions, r.Segments, r.Rows, r.Resources, r.Parts, r.Bytes, r.Damages, len(r.Findings)-r.Damages)
 	if err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}

@@ -74,6 +74,18 @@ func TestEmulatorCheck(t *testing.T) {
 		len(report.Findings) != 1 || report.Findings[0].Resource != "p/resources/f" {
 		t.Errorf("check --json = %s, %v, %v", out, err, jsonErr)
 	}
+	if err := os.Truncate(files[0], 3); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = sluice(t, command...); err == nil || !strings.Contains(out, ": the file has 3 bytes, not 7\n") {
+		t.Errorf("check of a cut file = %q, %v", out, err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "catalogue.db"), 5000); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = sluice(t, command...); err == nil || !strings.Contains(out, ": format version unknown, 0 tables") {
+		t.Errorf("check of a cut catalogue = %q, %v", out, err)
+	}
 	for _, bad := range [][]string{{"emulator", "check"}, {"emulator", "check", dir, dir}, {"emulator", "check", t.TempDir()}, {"emulator", "check", dir, "--no"}, {"emulator", "chekc"}} {
 		if code := run(t.Context(), bad); code != exitUsage {
 			t.Errorf("exit code of %q = %d, want 2", bad, code)

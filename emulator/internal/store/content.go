@@ -216,7 +216,9 @@ func (r *ContentReader) read(piece int64) ([]byte, error) {
 	}
 	start := piece * contentPiece
 	data := r.piece[:min(contentPiece, r.Size-start)]
-	if _, err := r.file.ReadAt(data, start); err != nil {
+	if n, err := r.file.ReadAt(data, start); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("the file has %d bytes, not %d", start+int64(n), r.Size)
+	} else if err != nil {
 		return nil, fmt.Errorf("read at %d: %w", start, err)
 	}
 	if got, want := wire.CRC(0, data), r.sum(piece); got != want {

@@ -49,6 +49,9 @@ func inspect(opt Options, segments, contents FS) error {
 	return nil
 }
 
+// fromACopy is what to do about a catalogue that is no longer one: nothing else knows whose the rows are.
+const fromACopy = "put the folder back from a copy, or start with an empty one"
+
 // inspectCatalogue reports whether a catalogue is so new that it lists nothing. The lock is
 // held meanwhile: another process may be changing the pages.
 func inspectCatalogue(opt Options, path string) (fresh bool, err error) {
@@ -59,7 +62,7 @@ func inspectCatalogue(opt Options, path string) (fresh bool, err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	c := &checker{report: &Report{}}
 	if !c.pages(dirFS(opt.Dir)) {
-		return false, fmt.Errorf("%s is damaged: %s", path, c.report.Findings[len(c.report.Findings)-1].Problem)
+		return false, fmt.Errorf("%s is damaged: %s: %s", path, c.report.Findings[len(c.report.Findings)-1].Problem, fromACopy)
 	}
 	err = db.View(func(tx *bolt.Tx) error {
 		fresh = tx.Bucket(bucketMeta) == nil

@@ -25,14 +25,16 @@ func folderWithRows(t *testing.T) (dir string, key store.Key) {
 	return dir, tab.Key
 }
 
-func openFails(t *testing.T, dir, want string) {
+func openFails(t *testing.T, dir string, wants ...string) {
 	t.Helper()
 	s, err := store.Open(store.Options{Dir: dir})
 	if err == nil {
 		_ = s.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("Open = %v, want an error with %q", err, want)
+	for _, want := range wants {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open = %v, want an error with %q", err, want)
+		}
 	}
 }
 
@@ -88,5 +90,9 @@ func TestOpenRefusesDamagedCatalogue(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	openFails(t, dir, "catalogue.db is damaged: page ")
+	openFails(t, dir, "catalogue.db is damaged: page ", "put the folder back from a copy")
+	if err := os.Truncate(path, 5000); err != nil {
+		t.Fatal(err)
+	}
+	openFails(t, dir, "file size too small", "put the folder back from a copy")
 }

@@ -186,6 +186,9 @@ func openError(dir string, err error) error {
 	if errors.Is(err, berrors.ErrTimeout) {
 		return fmt.Errorf("%s: %w%s", dir, ErrHeld, heldBy(filepath.Join(dir, catalogueFile)))
 	}
+	if _, ok := errors.AsType[*os.PathError](err); !ok { // bbolt has read what is no catalogue
+		return fmt.Errorf("open catalogue in %s: %w: %s", dir, err, fromACopy)
+	}
 	return fmt.Errorf("open catalogue in %s: %w", dir, err)
 }
 

@@ -61,6 +61,50 @@ func TestGoSDK_names_of_a_result_are_apart(t *testing.T) {
 	}
 }
 
+// MAX_PT is the newest partition with rows, by its first column, in queries, views and INSERT.
+func TestGoSDK_max_pt(t *testing.T) {
+	c := client(start(t, emulator.Options{}))
+	for _, statement := range []string{
+		"create table t (id bigint) partitioned by (pt string, hh string);",
+		"insert into t partition (pt='20240109', hh='01') values (1);",
+		"insert into t partition (pt='20240110', hh='01') values (2);",
+		"insert into t partition (pt='20240110', hh='00') values (3);",
+		"alter table t add partition (pt='20240111', hh='00');", // without rows
+		"create view v as select id from t where pt = max_pt('p1.t');",
+		"create table plain (id bigint);",
+		"create table empty (id bigint) partitioned by (pt string);",
+		"insert into plain select sum(id) from t where pt = max_pt('T');",
+	} {
+		mustRun(t, c, statement)
+	}
+	for query, want := range map[string]string{
+		"select max_pt('t');": "\"_c0\"\n\"20240110\"\n",
+		"select id from t where pt = max_pt('p1.t') order by id;": "\"id\"\n2\n3\n",
+		"select id from v order by id;":                           "\"id\"\n2\n3\n",
+		"select id from plain;":                                   "\"id\"\n5\n",
+	} {
+		if got := mustRun(t, c, query); got != want {
+			t.Errorf("%s = %q, want %q", query, got, want)
+		}
+	}
+	mustRun(t, c, "insert into t partition (pt='20240111', hh='00') values (4);")
+	if got := mustRun(t, c, "select id from v;"); got != "\"id\"\n4\n" {
+		t.Errorf("the view with a newer partition = %q, want row 4", got)
+	}
+	for call, want := range map[string]string{
+		"max_pt('nosuch')":       "ODPS-0130131:[1,15] Table not found - table nosuch cannot be resolved",
+		"max_pt('plain')":        "ODPS-0130071:[1,8] Semantic analysis exception - function max_pt: table p1.plain has no partitions: no partition has rows",
+		"max_pt('empty')":        "ODPS-0130071:[1,8] Semantic analysis exception - function max_pt: table p1.empty: no partition has rows",
+		"max_pt('a.b.c.t')":      "ODPS-0130071:[1,8] Semantic analysis exception - function max_pt takes the name of a table as a text: max_pt('project.table')",
+		"max_pt(concat('t',''))": "ODPS-0130071:[1,8] Semantic analysis exception - function max_pt takes the name of a table as a text: max_pt('project.table')",
+		"max_pt()":               "ODPS-0130071:[1,8] Semantic analysis exception - function max_pt takes the name of a table as a text: max_pt('project.table')",
+	} {
+		if _, err := run(t, c, "select "+call+";"); err == nil || !contains(err, want) {
+			t.Errorf("%s: %v, want %s", call, err, want)
+		}
+	}
+}
+
 func TestGoSDK_select_as_csv(t *testing.T) {
 	c := client(start(t, emulator.Options{}))
 	task := odps.NewAnonymousSQLTask("select 1 as A, 'x,\"y\"' b, cast(null as string) n, '中' z;", nil)

@@ -61,6 +61,30 @@ func (t tables) View(name []string) (*sql.View, error) {
 	return v, nil
 }
 
+// MaxPartition finds the largest value of a table's first partition column among partitions with rows.
+func (t tables) MaxPartition(name []string) (string, error) {
+	key := t.job.key(name)
+	parts, _, err := t.store.Partitions(key, store.PartitionQuery{})
+	switch {
+	case errors.Is(err, store.ErrNoSuchTable):
+		return "", fmt.Errorf("%w: %w", sql.ErrNoTable, err)
+	case errors.Is(err, store.ErrInvalidPartition):
+		return "", fmt.Errorf("table %s has no partitions: %w", key, sql.ErrNoPartition)
+	case err != nil:
+		return "", err
+	}
+	largest := ""
+	for _, p := range parts {
+		if p.Rows > 0 {
+			largest = max(largest, p.Spec[0].Value)
+		}
+	}
+	if largest == "" { // no partition has an empty value
+		return "", fmt.Errorf("table %s: %w", key, sql.ErrNoPartition)
+	}
+	return largest, nil
+}
+
 // tallied counts what a query read.
 type tallied struct {
 	*relation.Relation

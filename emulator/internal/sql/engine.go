@@ -93,7 +93,7 @@ func (e *Engine) Close() error {
 // types, by position. The error is an *Error or a *ddl.Error where the query is at fault.
 // The caller closes the rows.
 func (e *Engine) Query(ctx context.Context, tables Tables, text string, target *Target) (*Rows, error) {
-	translated, err := translate(text)
+	translated, err := translate(text, tables)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (s *session) view(ctx context.Context, v *View, within []string) (string, e
 	if len(within) == maxViews || slices.Contains(within, v.Name) {
 		return "", &Error{Code: codeSemantic, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Semantic analysis exception - view " + v.Name + " stands within itself, or too deep within others"}
 	}
-	tr, err := translate(v.Text)
+	tr, err := translate(v.Text, v.Tables)
 	if err != nil {
 		return "", fmt.Errorf("view %s: %w", v.Name, err)
 	}
@@ -102,7 +102,7 @@ func (s *session) view(ctx context.Context, v *View, within []string) (string, e
 
 // Check reports what is wrong with a query's syntax. It looks at no table.
 func (e *Engine) Check(ctx context.Context, text string) error {
-	tr, err := translate(text)
+	tr, err := translate(text, nil)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (e *Engine) Explain(ctx context.Context, tables Tables, text string) (strin
 
 // prepared hands a query over as DuckDB would run it.
 func (e *Engine) prepared(ctx context.Context, tables Tables, text string, use func(s *session, p *plan, query string, declared [][]Column) error) error {
-	tr, err := translate(text)
+	tr, err := translate(text, tables)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func TestFilters_are_read_from_the_where_clause(t *testing.T) {
 		{"select a from (select a from t) u where a = 5", nil, false},
 		{"select t.a from t join t u on t.a = u.a where t.a = 5", nil, false},
 	} {
-		tr, err := translate(c.query)
+		tr, err := translate(c.query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -185,6 +185,6 @@ var refused = map[string]string{
 	"cluster_sample": "", "sample": "", "numeric_histogram": "", "unique_id": "", "trans_array": "", "trans_cols": "",
 	"mask_hash": "", "is_encoding": "", "stack": ": use UNION ALL", "multimap_agg": "", "multimap_from_entries": "", "map_zip_with": "",
 	"ngrams": "", "encode_entities": "", "compress": "", "decompress": "", "sym_encrypt": "", "sym_decrypt": "", "tokenize": "", "min_hash_list": "",
-	"partition_exists": "", "max_pt": ": name the partition", "get_userid": "", "get_idcard_age": "", "get_idcard_birthday": "", "get_idcard_sex": "",
+	"partition_exists": "", "get_userid": "", "get_idcard_age": "", "get_idcard_birthday": "", "get_idcard_sex": "",
 	"json_explode": "", "current_user": "", "session_user": "", "hash": "", "version": "", "keyvalue_tuple": ": call keyvalue", "parse_url_tuple": ": call parse_url", "st_point": "", "transform_keys": "", "transform_values": "", "sessiontimezone": "",
 }

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,8 @@ func (t *translator) special(i int, name string, args []argument) (end int, done
 		return t.generator(i, name, args)
 	case "count":
 		return t.count(i, args)
+	case "max_pt":
+		return t.maxPartition(i, args)
 	case "greatest", "least", "struct", "coalesce", "named_struct":
 		if len(args) == 0 {
 			return 0, false, t.fail(codeSemantic, i, "function "+name+" needs arguments")
@@ -37,6 +40,39 @@ func (t *translator) special(i int, name string, args []argument) (end int, done
 		}
 	}
 	return i, false, nil
+}
+
+// maxPartition writes MAX_PT('table') as the value it has when the query begins: a constant, so that it chooses
+// partitions as one does.
+func (t *translator) maxPartition(i int, args []argument) (end int, done bool, err error) {
+	name, plain := "", len(args) == 1 && args[0].to == args[0].from+1 && t.at(args[0].from).Kind == ddl.String
+	if plain {
+		name = t.at(args[0].from).Text
+	}
+	if parts := strings.Count(name, ".") + 1; !plain || parts > 3 { //nolint:mnd // project, schema, table
+		return 0, false, t.fail(codeSemantic, i, "function max_pt takes the name of a table as a text: max_pt('project.table')")
+	}
+	value := ""
+	if t.tables != nil {
+		parts, ok := t.tables.(Partitioned)
+		if !ok {
+			return 0, false, t.fail(codeSemantic, i, "function max_pt: not supported here")
+		}
+		value, err = parts.MaxPartition(strings.Split(name, "."))
+		switch {
+		case errors.Is(err, ErrNoTable):
+			return 0, false, &Error{
+				Code: codeNoTable, Pos: ddl.Position(t.source, t.at(args[0].from).Start),
+				Message: "Table not found - table " + name + " cannot be resolved",
+			}
+		case errors.Is(err, ErrNoPartition):
+			return 0, false, t.fail(codeSemantic, i, "function max_pt: "+err.Error())
+		case err != nil:
+			return 0, false, err
+		}
+	}
+	t.write(i, quoteString(value))
+	return t.closes[i+1] + 1, true, nil
 }
 
 // lambdaOf is the number of parameters of the lambda that an argument is, 0 if it is none.

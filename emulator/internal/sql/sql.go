@@ -17,6 +17,9 @@ var ErrNotBuilt = errors.New("ODPS-0130071:[1,1] Semantic analysis exception - t
 // ErrNoTable is wrapped by Tables.Open for a name that is no table.
 var ErrNoTable = errors.New("no such table")
 
+// ErrNoPartition is wrapped by Partitioned.MaxPartition where a table has none with rows.
+var ErrNoPartition = errors.New("no partition has rows")
+
 // MaxCompute's numbers for failures of queries; texts that are not SQL have ddl.CodeParse.
 const (
 	codeSemantic  = ddl.CodeUnsupported
@@ -91,6 +94,13 @@ func (d TruncTime) expression(column string) string {
 type Viewer interface {
 	// View returns the view of that name, nil if there is none.
 	View(name []string) (*View, error)
+}
+
+// Partitioned is implemented by Tables that know partitions, for function max_pt.
+type Partitioned interface {
+	// MaxPartition is the largest value, as texts compare, of a table's first partition column in a partition with
+	// rows. Errors wrap ErrNoTable or ErrNoPartition where these are the reason.
+	MaxPartition(name []string) (string, error)
 }
 
 // View is a query with a name.

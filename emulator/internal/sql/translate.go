@@ -61,8 +61,8 @@ func (t *translation) position(offset int) ddl.Pos {
 // translate rewrites a query in which MaxCompute's dialect differs from DuckDB's: names in
 // back-ticks, strings in either quote with backslash escapes, numbers, types, operators,
 // clauses (clauses.go), and the functions of the tables in functions_*.go. Everything else
-// stays as it is.
-func translate(source string) (*translation, error) {
+// stays as it is. With tables, what a translation must know of them is asked; nil is enough to check a text.
+func translate(source string, tables Tables) (*translation, error) {
 	if len(source) > maxQueryText {
 		return nil, &Error{Code: ddl.CodeParse, Pos: ddl.Pos{Line: 1, Column: 1}, Message: "Parse exception - the query is longer than 2 MiB"}
 	}
@@ -70,7 +70,7 @@ func translate(source string) (*translation, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{source: source, tokens: tokens, number: numberPlace(source)}
+	t := &translator{source: source, tables: tables, tokens: tokens, number: numberPlace(source)}
 	if err := t.matchBrackets(); err != nil {
 		return nil, err
 	}
@@ -83,6 +83,7 @@ func translate(source string) (*translation, error) {
 // translator writes the translation of a range of tokens.
 type translator struct {
 	source string
+	tables Tables // may be nil
 	tokens []ddl.Token
 	closes []int // position of the bracket that closes the one here, 0 for other tokens
 	out    strings.Builder

@@ -21,7 +21,7 @@ func TestTranslate(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := translate(tt.in)
+			got, err := translate(tt.in, nil)
 			if err != nil || got.text != tt.want {
 				t.Errorf("translate(%q)\n got %+v, %v\nwant %q", tt.in, got, err, tt.want)
 			}
@@ -39,7 +39,7 @@ func FuzzTranslate(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		if _, err := translate(source); err != nil && !strings.Contains(err.Error(), ":[") {
+		if _, err := translate(source, nil); err != nil && !strings.Contains(err.Error(), ":[") {
 			t.Errorf("translate(%q) = %v, want a place", source, err)
 		}
 	})

@@ -31,7 +31,7 @@ func TestRefusalIsWholeAndComesBehindTheBody(t *testing.T) {
 		if id != "" {
 			w.Header()["x-odps-request-id"] = []string{id}
 		}
-		act := faults.Action{Refuse: &faults.Refusal{Status: 429, Code: "C", Message: "m"}}
+		act := faults.Action{Refuse: &faults.Refusal{Status: 429, Code: "C", Message: "m", Header: map[string]string{"odps-lower": "v"}}}
 		if perform(act, w, httptest.NewRequest(http.MethodPut, "/", body), nil) {
 			t.Error("the connection is broken")
 		}
@@ -41,6 +41,9 @@ func TestRefusalIsWholeAndComesBehindTheBody(t *testing.T) {
 		}
 		if got := strings.Join(w.Header()["x-odps-request-id"], ","); got != want { //nolint:staticcheck // kept in lower case, as clients look it up
 			t.Errorf("request id %q, want %q", got, want)
+		}
+		if got := strings.Join(w.Header()["odps-lower"], ","); got != "v" { //nolint:staticcheck // as above
+			t.Errorf("header %v, want odps-lower as it was given", w.Header())
 		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("Content-Type %q", got)

@@ -274,8 +274,16 @@ func TestClassesAreIndependent(t *testing.T) {
 	}
 }
 
+// The closest class counts, wherever its rule stands.
 func TestSharesAndTheClosestClass(t *testing.T) {
-	s := inject(t, 5, "503=0,503@tunnel=1,503@upload=0.25,503@upload.commit=0")
+	rules := []string{"503=0", "503@tunnel=1", "503@upload=0.25", "503@upload.commit=0"}
+	t.Run("far ones first", func(t *testing.T) { sharesOf(t, strings.Join(rules, ",")) })
+	slices.Reverse(rules)
+	t.Run("close ones first", func(t *testing.T) { sharesOf(t, strings.Join(rules, ",")) })
+}
+
+func sharesOf(t *testing.T, spec string) {
+	s := inject(t, 5, spec)
 	count := func(method, target string, n int) (faulted int) {
 		for range n {
 			if status, _, _, err := s.send(t, method, target, ""); err != nil {

@@ -258,3 +258,17 @@ func TestPublishUnchanged_replaces_what_it_read(t *testing.T) {
 	eventually(t, "removal of what was replaced", func() bool { return segmentFiles(t, dir) == 1 })
 	sound(t, s, dir)
 }
+
+// A partition that is there already keeps its rows when it is added again.
+func TestAddIfNotExistsKeepsTheRows(t *testing.T) {
+	s := open(t, store.Options{})
+	tab := create(t, s, "t", "id bigint", "pt string")
+	publish(t, s, tab, pt("a"), store.PublishOptions{CreatePartitions: true}, ids(0, 2))
+	must(t, s.AddPartitions(tab.Key, partitions("a", "b"), true))
+	if got := snapshotIDs(t, s, tab.Key, pt("a")); !slices.Equal(got, span(0, 2)) {
+		t.Errorf("rows %v", got)
+	}
+	if p, err := s.Partition(tab.Key, pt("a")); err != nil || p.Rows != 2 {
+		t.Errorf("the partition counts %d rows, %v", p.Rows, err)
+	}
+}

@@ -149,7 +149,11 @@ func mergeValues(t store.Table, s *ddl.Merge, c ddl.MergeClause) (map[string]str
 	}
 	out := map[string]string{}
 	for i, name := range names {
-		out[strings.ToLower(name)] = c.Values[i].SQL
+		name = strings.ToLower(name)
+		if _, twice := out[name]; twice {
+			return nil, semantic(s.Table.Pos, "MERGE inserts twice into column %s of table %s", name, t.Key)
+		}
+		out[name] = c.Values[i].SQL
 	}
 	known := 0
 	for _, column := range all {
@@ -160,8 +164,8 @@ func mergeValues(t store.Table, s *ddl.Merge, c ddl.MergeClause) (map[string]str
 			known++
 		}
 	}
-	if known != len(out) || len(out) < len(names) {
-		return nil, semantic(s.Table.Pos, "MERGE inserts into columns that table %s has not, or names one twice", t.Key)
+	if known != len(out) {
+		return nil, semantic(s.Table.Pos, "MERGE inserts into columns that table %s has not", t.Key)
 	}
 	return out, nil
 }

@@ -40,7 +40,7 @@ func (s *Store) AddPartitions(k Key, specs []types.PartitionSpec, ifNotExists bo
 
 // newPart adds an empty partition and stamps the table.
 func (s *Store) newPart(tx *bolt.Tx, t *Table, spec types.PartitionSpec) error {
-	if limit := s.opt.MaxPartitions; limit > 0 && t.Partitioned() && countParts(tx, t.ID, limit) >= limit {
+	if limit := s.opt.MaxPartitions; limit > 0 && countParts(tx, t.ID, limit) >= limit {
 		return fmt.Errorf("table %s has %d partitions, no more are allowed: %w", t.Key, limit, ErrInvalidPartition)
 	}
 	now := s.now()
@@ -66,7 +66,6 @@ func getPartitioned(tx *bolt.Tx, k Key) (Table, error) {
 func (s *Store) DropPartitions(k Key, specs []types.PartitionSpec, match func(types.PartitionSpec) bool, ifExists bool) error {
 	var gone []string
 	err := s.update(func(tx *bolt.Tx) error {
-		gone = nil
 		t, err := getPartitioned(tx, k)
 		if err != nil {
 			return err
@@ -159,7 +158,6 @@ func (s *Store) TruncatePartitions(k Key, specs []types.PartitionSpec) error {
 func (s *Store) empty(find func(*bolt.Tx) (Table, []partRecord, error)) error {
 	var gone []string
 	err := s.update(func(tx *bolt.Tx) error {
-		gone = nil
 		t, parts, err := find(tx)
 		if err != nil {
 			return err

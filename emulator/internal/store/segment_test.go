@@ -137,8 +137,12 @@ func TestRowsStampTheirTableAndPartition(t *testing.T) {
 	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 	s := open(t, store.Options{Now: func() time.Time { return now }})
 	tab := create(t, s, "t", "id bigint", "pt string")
+	now = now.Add(time.Hour)
 	must(t, s.AddPartitions(tab.Key, partitions("a", "b"), false))
 	made := now
+	if after, err := s.Table(tab.Key); err != nil || !after.LastDDL.Equal(made) || !after.Modified.Equal(made) || !after.LastDataModified.Before(made) {
+		t.Errorf("after partitions were added: %v, %v, %v, %v", after.Modified, after.LastDataModified, after.LastDDL, err)
+	}
 	changes := []struct {
 		what string
 		call func()

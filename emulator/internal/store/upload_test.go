@@ -272,3 +272,45 @@ func TestAddIfNotExistsKeepsTheRows(t *testing.T) {
 		t.Errorf("the partition counts %d rows, %v", p.Rows, err)
 	}
 }
+
+// A partition that is dropped gives back its files and takes its rows from the count.
+func TestDropPartitionsGivesBackTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, store.Options{Dir: dir})
+	tab := create(t, s, "t", "id bigint", "pt string")
+	for _, value := range []string{"a", "b", "c"} {
+		publish(t, s, tab, pt(value), store.PublishOptions{CreatePartitions: true}, ids(0, 2))
+	}
+	must(t, s.DropPartitions(tab.Key, partitions("a"), func(p types.PartitionSpec) bool { return p[0].Value == "c" }, false))
+	eventually(t, "removal of two segments", func() bool { return segmentFiles(t, dir) == 1 })
+	left, err := s.Partition(tab.Key, pt("b"))
+	must(t, err)
+	if after, err := s.Table(tab.Key); err != nil || after.Rows != 2 || after.Bytes != left.Bytes {
+		t.Errorf("the table counts %d rows and %d bytes, %v, its partition %d bytes", after.Rows, after.Bytes, err, left.Bytes)
+	}
+	sound(t, s, dir)
+}
+
+// A table without partitions has none to add, drop, empty or change, and keeps its rows.
+func TestPartitionChangesWantPartitions(t *testing.T) {
+	s := open(t, store.Options{})
+	tab := create(t, s, "t", "id bigint", "")
+	publish(t, s, tab, nil, store.PublishOptions{}, ids(0, 2))
+	everything := func(types.PartitionSpec) bool { return true }
+	none := []types.PartitionSpec{nil}
+	for what, err := range map[string]error{
+		"add":              s.AddPartitions(tab.Key, none, true),
+		"add nothing":      s.AddPartitions(tab.Key, nil, true),
+		"drop":             s.DropPartitions(tab.Key, none, nil, true),
+		"drop everything":  s.DropPartitions(tab.Key, nil, everything, true),
+		"empty":            s.TruncatePartitions(tab.Key, none),
+		"change to itself": s.ChangePartition(tab.Key, nil, nil),
+	} {
+		if !errors.Is(err, store.ErrInvalidPartition) {
+			t.Errorf("%s: %v, want ErrInvalidPartition", what, err)
+		}
+	}
+	if got := snapshotIDs(t, s, tab.Key, nil); !slices.Equal(got, span(0, 2)) {
+		t.Errorf("rows %v", got)
+	}
+}

@@ -88,12 +88,12 @@ lint: ## golangci-lint as .golangci.yml says
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
-	@for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+	@failed=0; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
 		for target in $$(grep -o '^func Fuzz[A-Za-z0-9_]*' $$file | cut -c6-); do \
 			echo "== $$(dirname $$file) $$target"; \
-			go test -tags $(TAGS) -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "./$$(dirname $$file)"; \
+			go test -tags $(TAGS) -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x "./$$(dirname $$file)" || failed=1; \
 		done; \
-	done
+	done; exit $$failed
 
 .PHONY: fault
 fault: ## 200 seeded rounds of killing and cutting

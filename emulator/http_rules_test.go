@@ -1,0 +1,175 @@
+//go:build cgo && duckdb_arrow
+
+package emulator_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sluice-io/sluice/emulator"
+)
+
+// Requests that are wrong are told so by their code, and change nothing.
+func TestREST_refusals_by_code(t *testing.T) {
+	s := start(t, emulator.Options{})
+	c := client(s)
+	steps(t, c, "create table t (id bigint)")
+	var properties strings.Builder
+	for n := range 10_000 {
+		fmt.Fprintf(&properties, "<Property><Name>%d</Name><Value>v</Value></Property>", n)
+	}
+	for _, x := range []struct {
+		method, target, body string
+		status               int
+		code                 string
+	}{
+		{http.MethodPut, "/projects/p1", "<Project><Name>other</Name><Comment>c</Comment></Project>", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Project><Comment>c</Comment><Properties><Property><Name> </Name><Value>v</Value></Property></Properties></Project>", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Project><Comment>c</Comment><Properties>" + properties.String() + "</Properties></Project>", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Project><Comment>c</Comment></Project> more", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Project><Comment>c</Comment></Project><", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Project><Comment>c</Comment></Project><Project/>", 400, "InvalidArgument"},
+		{http.MethodPut, "/projects/p1", "<Table/>", 400, "InvalidArgument"},
+		{http.MethodGet, "/projects/p1/tables?type=TABLE", "", 400, "InvalidParameter"},
+		{http.MethodPut, "/projects/p1/instances/i?info", "", 405, "MethodNotAllowed"},
+		{http.MethodPut, "/projects/p1/instances/i", "<Instance><Status>Terminated</Status></Instance>", 404, "NoSuchObject"},
+		{http.MethodGet, "/projects/p1/instances/i", "", 404, "NoSuchObject"},
+		{http.MethodDelete, "/projects/p1/instances/i", "", 405, "MethodNotAllowed"},
+		{http.MethodDelete, "/projects", "", 405, "MethodNotAllowed"},
+		{http.MethodPost, "/projects/p1/schemas", "<Schema><Name>s</Name><Project>other</Project></Schema>", 400, "InvalidArgument"},
+		{http.MethodGet, "/projects/p1/tables?maxitems=x", "", 400, "InvalidParameter"},
+		{http.MethodGet, "/mcqa/x/projects", "", 404, "NoSuchPath"},
+	} {
+		status, _, body := raw(t, s, x.method, "/api"+x.target, x.body)
+		if !strings.HasPrefix(status, fmt.Sprintf("HTTP/1.0 %d ", x.status)) || !strings.Contains(body, "<Code>"+x.code+"</Code>") {
+			t.Errorf("%s %s %.70s = %s %.300s, want %d %s", x.method, x.target, x.body, status, body, x.status, x.code)
+		}
+	}
+	_, _, body := raw(t, s, http.MethodGet, "/api/projects/p1", "")
+	if !strings.Contains(body, "<Comment></Comment>") {
+		t.Errorf("the project was changed: %s", body)
+	}
+	steps(t, c, "select count(*) from t => 0")
+}
+
+// wantBody checks a successful answer for texts that must be in it, and with ! for those that
+// must not.
+func wantBody(t *testing.T, s *emulator.Server, target string, texts ...string) {
+	t.Helper()
+	status, _, body := raw(t, s, http.MethodGet, "/api"+target, "")
+	if !strings.HasPrefix(status, "HTTP/1.0 200 ") {
+		t.Errorf("GET %s = %s %s", target, status, body)
+	}
+	for _, text := range texts {
+		if without, not := strings.CutPrefix(text, "!"); strings.Contains(body, without) == not {
+			t.Errorf("GET %s: want %s in\n%s", target, text, body)
+		}
+	}
+}
+
+// Lists are filtered by kind, name and owner, and tell only what was asked for.
+func TestREST_lists_show_what_was_asked_for(t *testing.T) {
+	s := start(t, emulator.Options{})
+	c := client(s)
+	steps(t, c, "create table t (id bigint)", "create table timed (id bigint) lifecycle 3", "create view v as select id from t", "alter table t changeowner to 'ALIYUN$me'")
+	wantBody(t, s, "/projects/p1/tables?type=virtual_view", "<Name>v</Name>", "!<Name>t</Name>", "!<Name>timed</Name>")
+	wantBody(t, s, "/projects/p1/tables?type=managed_table", "!<Name>v</Name>", "<Name>t</Name>", "<Name>timed</Name>", `!"FileNum"`)
+	wantBody(t, s, "/projects/p1/tables?type=external_table", "!<Name>")
+	wantBody(t, s, "/projects/p1/tables?name=ti&extended", "!<Name>t</Name>", "<Name>timed</Name>", `"FileNum":0`)
+	wantBody(t, s, "/projects/p1/tables?owner=aliyun$ME", "<Name>t</Name>", "!<Name>timed</Name>", "!<Name>v</Name>")
+	wantBody(t, s, "/projects/p1/tables/t", `"lifecycle":-1`, `"isVirtualView":false`)
+	wantBody(t, s, "/projects/p1/tables/timed", `"lifecycle":3`)
+	for name, owner := range map[string]string{"fa": "", "fb": "", "fc": "ALIYUN$me"} {
+		target := "/api/projects/p1/registration/functions"
+		body := "<Function><Alias>" + name + "</Alias><ClassType>m.c</ClassType><Resources/></Function>"
+		if status, _, answer := raw(t, s, http.MethodPost, target, body); !strings.HasPrefix(status, "HTTP/1.0 201 ") {
+			t.Fatalf("create %s: %s %s", name, status, answer)
+		}
+		if owner != "" {
+			if status, _, answer := rawWith(t, s, http.MethodPut, target+"/"+name+"?updateowner", "", "x-odps-owner: "+owner); !strings.HasPrefix(status, "HTTP/1.0 200 ") {
+				t.Fatalf("give %s away: %s %s", name, status, answer)
+			}
+		}
+	}
+	// A page that the filter leaves empty is no end of the list.
+	wantBody(t, s, "/projects/p1/registration/functions?owner=aliyun$ME&maxitems=1", "<Alias>fc</Alias>", "!<Alias>fa</Alias>", "!<Alias>fb</Alias>")
+	wantBody(t, s, "/projects/p1/registration/functions?owner=nobody&maxitems=1", "!<Alias>", "<Marker></Marker>")
+	wantBody(t, s, "/projects/p1/registration/functions?maxitems=2", "<Alias>fa</Alias>", "<Alias>fb</Alias>", "!<Alias>fc</Alias>", "!<Marker></Marker>")
+	_, _, answer := raw(t, s, http.MethodPut, "/api/projects/p1/registration/functions/fa", "<Function><Alias>fb</Alias><ClassType>other</ClassType><Resources/></Function>")
+	if !strings.Contains(answer, "<Code>InvalidArgument</Code>") {
+		t.Errorf("a body about another function: %s", answer)
+	}
+	wantBody(t, s, "/projects/p1/registration/functions/fb", "<ClassType>m.c</ClassType>")
+	raw(t, s, http.MethodPut, "/api/projects/p1/registration/functions/fc", "<Function><Alias>fc</Alias><ClassType>new.c</ClassType><Resources/></Function>")
+	wantBody(t, s, "/projects/p1/registration/functions/fc", "<ClassType>new.c</ClassType>", "<Owner>ALIYUN$me</Owner>")
+}
+
+// HEAD is GET without the body, and schemas keep what is said of them in either word.
+func TestREST_heads_and_schemas(t *testing.T) {
+	s := start(t, emulator.Options{Schemas: true})
+	for _, target := range []string{"/projects", "/projects/p1"} {
+		if status, _, body := raw(t, s, http.MethodHead, "/api"+target, ""); !strings.HasPrefix(status, "HTTP/1.0 200 ") || body != "" {
+			t.Errorf("HEAD %s = %s %q", target, status, body)
+		}
+	}
+	if status, _, body := raw(t, s, http.MethodHead, "/api/projects/p1/instances/i", ""); !strings.HasPrefix(status, "HTTP/1.0 404 ") || body != "" {
+		t.Errorf("HEAD of no instance = %s %q", status, body)
+	}
+	for name, comment := range map[string]string{"a": "<Comment>words</Comment>", "b": "<Description>words</Description>", "c": "<Comment>words</Comment><Description>others</Description>"} {
+		status, _, body := raw(t, s, http.MethodPost, "/api/projects/p1/schemas", "<Schema><Name>"+name+"</Name>"+comment+"</Schema>")
+		if !strings.HasPrefix(status, "HTTP/1.0 201 ") {
+			t.Errorf("create schema %s: %s %s", name, status, body)
+		}
+		wantBody(t, s, "/projects/p1/schemas/"+name, "words", "!others")
+	}
+}
+
+// A batch of tables names up to a hundred, in the project of the path unless they say another.
+func TestREST_batches_of_tables(t *testing.T) {
+	s := start(t, emulator.Options{})
+	steps(t, client(s), "create table t (id bigint)")
+	ask := func(n int, table string) (status, body string) {
+		status, _, body = raw(t, s, http.MethodPost, "/api/projects/p1/tables?query", "<Tables>"+strings.Repeat(table, n)+"</Tables>")
+		return status, body
+	}
+	for table, want := range map[string]int{
+		"<Table><Name>t</Name></Table>": 100, "<Table><Project>p1</Project><Name>T</Name><Schema>default</Schema></Table>": 100,
+		"<Table><Project>p2</Project><Name>t</Name></Table>": 0, "<Table><Name>none</Name></Table>": 0,
+	} {
+		if status, body := ask(100, table); !strings.HasPrefix(status, "HTTP/1.0 200 ") || strings.Count(body, "<Name>t</Name>") != want {
+			t.Errorf("100 times %s = %s with %d tables, want %d", table, status, strings.Count(body, "<Name>t</Name>"), want)
+		}
+	}
+	if status, body := ask(101, "<Table><Name>t</Name></Table>"); !strings.HasPrefix(status, "HTTP/1.0 400 ") || !strings.Contains(body, "<Code>InvalidArgument</Code>") {
+		t.Errorf("101 tables = %s %.200s", status, body)
+	}
+}
+
+// A range of a resource that begins behind its end is empty and says that nothing remains.
+func TestREST_ranges_behind_the_end_of_a_resource(t *testing.T) {
+	s := start(t, emulator.Options{})
+	target := "/api/projects/p1/resources"
+	if status, _, body := rawWith(t, s, http.MethodPost, target, "abc", "x-odps-resource-name: f", "x-odps-resource-type: file"); !strings.HasPrefix(status, "HTTP/1.0 201 ") {
+		t.Fatalf("create = %s %s", status, body)
+	}
+	for ask, want := range map[string][2]string{
+		"rOffset=0&rSize=3": {"abc", "false"}, "rOffset=1&rSize=1": {"b", "true"}, "rOffset=2": {"c", "false"}, "rOffset=3&rSize=1": {"", "false"}, "rOffset=9&rSize=2": {"", "false"}, "rOffset=9": {"", "false"},
+	} {
+		status, headers, body := raw(t, s, http.MethodGet, target+"/f?"+ask, "")
+		all := strings.Join(headers, "\n") + "\n"
+		if !strings.HasPrefix(status, "HTTP/1.0 200 ") || body != want[0] || !strings.Contains(all, "x-odps-resource-has-remaining: "+want[1]+"\n") || !strings.Contains(all, "Content-Type: application/octet-stream\n") {
+			t.Errorf("%s = %s %q, %s, want %q, remaining %s", ask, status, body, all, want[0], want[1])
+		}
+	}
+	if status, _, body := raw(t, s, http.MethodPut, target+"/f", "xyz"); !strings.HasPrefix(status, "HTTP/1.0 201 ") {
+		t.Errorf("replace without a type = %s %s", status, body)
+	}
+	if status, _, body := rawWith(t, s, http.MethodPut, target+"/f", "no", "x-odps-resource-type: paper"); !strings.HasPrefix(status, "HTTP/1.0 400 ") || !strings.Contains(body, "<Code>InvalidArgument</Code>") {
+		t.Errorf("replace by a type that is none = %s %s", status, body)
+	}
+	if _, _, body := raw(t, s, http.MethodGet, target+"/f", ""); body != "xyz" {
+		t.Errorf("content %q, want xyz", body)
+	}
+}

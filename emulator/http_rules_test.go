@@ -5,8 +5,11 @@ package emulator_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluice-io/sluice/emulator"
 )
@@ -16,6 +19,10 @@ func TestREST_refusals_by_code(t *testing.T) {
 	s := start(t, emulator.Options{})
 	c := client(s)
 	steps(t, c, "create table t (id bigint)")
+	function := "<Function><Alias>f</Alias><ClassType>m.c</ClassType><Resources/></Function>"
+	if status, _, body := raw(t, s, http.MethodPost, "/api/projects/p1/registration/functions", function); !strings.HasPrefix(status, "HTTP/1.0 201 ") {
+		t.Fatalf("create a function: %s %s", status, body)
+	}
 	var properties strings.Builder
 	for n := range 10_000 {
 		fmt.Fprintf(&properties, "<Property><Name>%d</Name><Value>v</Value></Property>", n)
@@ -40,6 +47,13 @@ func TestREST_refusals_by_code(t *testing.T) {
 		{http.MethodDelete, "/projects", "", 405, "MethodNotAllowed"},
 		{http.MethodPost, "/projects/p1/schemas", "<Schema><Name>s</Name><Project>other</Project></Schema>", 400, "InvalidArgument"},
 		{http.MethodGet, "/projects/p1/tables?maxitems=x", "", 400, "InvalidParameter"},
+		{http.MethodGet, "/projects/p1/tables?maxitems=-1", "", 400, "InvalidParameter"},
+		{http.MethodGet, "/projects/p1/tables?marker=x", "", 400, "InvalidParameter"},
+		{http.MethodGet, "/projects/p1/tables/t/x", "", 404, "NoSuchPath"},
+		{http.MethodDelete, "/projects/p1/tables/t", "", 405, "MethodNotAllowed"},
+		{http.MethodPost, "/projects/p1/registration/functions/f", function, 405, "MethodNotAllowed"},
+		{http.MethodGet, "/projects/p1/registration/functions/f/x", "", 404, "NoSuchPath"},
+		{http.MethodPut, "/projects/p1/registration/functions/f?updateowner", "", 400, "InvalidArgument"},
 		{http.MethodGet, "/mcqa/x/projects", "", 404, "NoSuchPath"},
 	} {
 		status, _, body := raw(t, s, x.method, "/api"+x.target, x.body)
@@ -52,6 +66,8 @@ func TestREST_refusals_by_code(t *testing.T) {
 		t.Errorf("the project was changed: %s", body)
 	}
 	steps(t, c, "select count(*) from t => 0")
+	wantBody(t, s, "/projects/p1/registration/functions/f", "<ClassType>m.c</ClassType>")
+	wantBody(t, s, "/projects/p1/tables?maxitems=0", "<MaxItems>1000</MaxItems>", "<Name>t</Name>")
 }
 
 // wantBody checks a successful answer for texts that must be in it, and with ! for those that
@@ -171,5 +187,65 @@ func TestREST_ranges_behind_the_end_of_a_resource(t *testing.T) {
 	}
 	if _, _, body := raw(t, s, http.MethodGet, target+"/f", ""); body != "xyz" {
 		t.Errorf("content %q, want xyz", body)
+	}
+}
+
+// Instances are listed from the newest, by page, by status and by the seconds in which they
+// were made, the last one whole.
+func TestREST_lists_of_instances(t *testing.T) {
+	at := time.Unix(1_800_000_000, 0)
+	var mu sync.Mutex
+	s := start(t, emulator.Options{Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return at
+	}})
+	c := client(s)
+	var ids []string
+	for range 3 {
+		i, err := c.ExecSQl("set a=b;")
+		must(t, err)
+		must(t, i.WaitForSuccess())
+		ids = append(ids, i.Id())
+		mu.Lock()
+		at = at.Add(1500 * time.Millisecond) // 0, 1.5 and 3 s past the first
+		mu.Unlock()
+	}
+	list := func(query string) (names []int, next string) {
+		t.Helper()
+		status, _, body := raw(t, s, http.MethodGet, "/api/projects/p1/instances?"+query, "")
+		if !strings.HasPrefix(status, "HTTP/1.0 200 ") {
+			t.Errorf("instances?%s = %s %s", query, status, body)
+		}
+		for part := range strings.SplitSeq(body, "<Name>") {
+			if id, _, ok := strings.Cut(part, "</Name>"); ok {
+				names = append(names, slices.Index(ids, id))
+			}
+		}
+		_, rest, _ := strings.Cut(body, "<Marker>")
+		next, _, _ = strings.Cut(rest, "</Marker>")
+		return names, next
+	}
+	for query, want := range map[string][]int{
+		"": {2, 1, 0}, "status=terminated": {2, 1, 0}, "status=RUNNING": nil, "status=Suspended": nil, "onlyowner=no": {2, 1, 0}, "owner=nobody": nil,
+		"daterange=1800000000:1800000000": {0}, "daterange=1800000001:1800000001": {1}, "daterange=1800000001:": {2, 1}, "daterange=:1800000001": {1, 0},
+		"daterange=1800000002:1800000002": nil, "daterange=:": {2, 1, 0}, "daterange=1800000003:1800000003": {2}, "daterange=1800000004:": nil,
+	} {
+		if got, next := list(query); !slices.Equal(got, want) || next != "" {
+			t.Errorf("instances?%s = %v, next %q, want %v", query, got, next, want)
+		}
+	}
+	marker := ""
+	for page, want := range [][]int{{2}, {1}, {0}} {
+		got, next := list("maxitems=1&marker=" + marker)
+		if !slices.Equal(got, want) || (next == "") != (page == 2) {
+			t.Errorf("page %d = %v, next %q, want %v", page, got, next, want)
+		}
+		marker = next
+	}
+	for _, query := range []string{"status=done", "onlyowner=maybe", "daterange=1", "daterange=a:b", "daterange=1:b", "marker=MTox", "maxitems=x"} {
+		if status, _, body := raw(t, s, http.MethodGet, "/api/projects/p1/instances?"+query, ""); !strings.HasPrefix(status, "HTTP/1.0 400 ") || !strings.Contains(body, "<Code>InvalidParameter</Code>") {
+			t.Errorf("instances?%s = %s %.200s", query, status, body)
+		}
 	}
 }

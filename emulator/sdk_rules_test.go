@@ -42,6 +42,11 @@ func TestGoSDK_changes_of_rows_that_are_refused_change_nothing(t *testing.T) {
 		"insert into t partition (x='a') values (1, 2, 'x') !! the partition needs a value for pt",
 		"insert into t partition (pt='a', x='b') values (1, 2, 'x') !! has no partition column x",
 		"insert into t partition (pt) values (5, 6, 'x', null) !! NULL in the dynamic partition column pt",
+		"create table two (id bigint) partitioned by (a string, b string)",
+		"insert into two partition (a, b='x') values (1, 'y') !! b has a value behind a dynamic partition column",
+		"alter table v add columns (z bigint) !! ODPS-0130071",
+		"@a := select 1 as id;\ncreate view w as select id from @a !! ODPS-0130071",
+		"update t set n = (select max(id) from one) where id = 9", // of another table, and of no row
 		"select id, n, s, pt from t => 1,2,\"x\",\"a\"",
 		"select count(*) from one => 0",
 		"show partitions t",
@@ -140,7 +145,11 @@ func TestGoSDK_columns_change_and_keep_their_rows(t *testing.T) {
 		"alter table t change column a null",
 		"insert into t values (null, 1, 'y')",
 		"select count(*) from t where a is null => 1",
-		"create table k (id bigint not null primary key, n bigint) tblproperties ('transactional'='true')",
+		"create table k (id bigint not null, n bigint, primary key (ID)) tblproperties ('transactional'='true', 'a'='b')",
+		"insert into k (n) values (1) !! column id of table p1.k is NOT NULL",
+		"create table like_k like k",
+		"update like_k set n = 1", // transactional as its model
+		"alter table k change column n m bigint",
 		"alter table k change column id rename to key",
 	)
 	if got := mustRun(t, c, "show create table k"); !strings.Contains(strings.ReplaceAll(got, "`", ""), "PRIMARY KEY(key)") {

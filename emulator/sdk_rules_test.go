@@ -221,6 +221,10 @@ func TestGoSDK_scripts_keep_the_rows_of_their_last_query(t *testing.T) {
 	if n := filesUnder(t, dir, ".arrow"); n != 1 {
 		t.Errorf("%d results are kept of one script, want 1", n)
 	}
+	steps(t, c, "select 4; select 5; select 6 => 6")
+	if n := filesUnder(t, dir, ".arrow"); n != 2 {
+		t.Errorf("%d results are kept of two scripts, want 2", n)
+	}
 }
 
 // An error's place is that in the script, whatever stands before the query.

@@ -96,6 +96,10 @@ def test_update_delete_merge(odps, name):
     assert rows(odps, f"select * from {t} order by id") == [[1, "m"], [2, "b!"], [9, "new"]]
 
 
+def test_a_script_of_queries_answers_with_the_last(odps):
+    assert rows(odps, "select 1; select 2; select 3") == [[3]]
+
+
 def test_a_script_answers_with_its_last_statement(odps, name):
     t = name()
     assert rows(odps, f"create table {t} as select 1 as id; @x := select id + 1 as n from {t}; select n from @x;") == [[2]]

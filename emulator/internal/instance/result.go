@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -120,13 +119,14 @@ func apart(columns []sql.Column) []sql.Column {
 	return out
 }
 
-// spool writes the rows of a query to a file of its own. On an error there is no file.
+// spool writes the rows of a query to a file of its own, also where the instance has several queries. On an error there
+// is no file.
 func spool(dir, id string, rows *sql.Rows, count *tally) (*Result, error) {
-	r := &Result{Columns: apart(rows.Columns()), path: filepath.Join(dir, id+".arrow")}
-	file, err := os.Create(r.path)
+	file, err := os.CreateTemp(dir, id+"-*.arrow")
 	if err != nil {
 		return nil, fmt.Errorf("create result: %w", err)
 	}
+	r := &Result{Columns: apart(rows.Columns()), path: file.Name()}
 	err = r.write(file, rows, count)
 	err = errors.Join(err, file.Close())
 	if err != nil {

@@ -51,7 +51,7 @@ func TestTunnel_says_what_is_damaged(t *testing.T) {
 		t.Error("the preview of a damaged segment came whole")
 	}
 	must(t, e.server.Close()) // the line is written when the request is over
-	if m := out.find(t, goldenTable+"/preview"); m["broken"] != true || !strings.Contains(m["cause"].(string), "segment data is damaged") {
+	if m := out.find(t, goldenTable+"/preview"); m["broken"] != true || m["level"] != "WARN" || !strings.Contains(m["cause"].(string), "segment data is damaged") {
 		t.Errorf("log of the preview = %v, want the cause", m)
 	}
 	for _, want := range []struct {

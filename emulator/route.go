@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -92,10 +93,20 @@ func (s *Server) logRequest(ctx context.Context, r *http.Request, id string, see
 		}
 	}
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError && fault == "" {
+	if fault == "" && ownFault(status, broken) {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// ownFault tells whether this endpoint failed, and not the client or the network: the answer is 5xx, or it broke off for a
+// reason that is neither a connection's end nor the request's.
+func ownFault(status int, broken error) bool {
+	if status >= http.StatusInternalServerError {
+		return true
+	}
+	_, network := errors.AsType[*net.OpError](broken)
+	return broken != nil && broken != http.ErrAbortHandler && !network && !errors.Is(broken, context.Canceled) //nolint:errorlint // alone it is no reason
 }
 
 // newRequestID looks like the service's: 24 hexadecimal digits.

@@ -72,7 +72,10 @@ func TestResult_is_read_by_range(t *testing.T) {
 		}
 	}
 	seen := 0
-	for range r.Batches(0, r.Rows) {
+	for _, err := range r.Batches(0, r.Rows) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		seen++
 		break
 	}

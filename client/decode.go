@@ -30,7 +30,7 @@ func newBatchDecoder(schema []byte, alloc memory.Allocator) (*batchDecoder, erro
 		return nil, fmt.Errorf("decode Arrow schema: %w", err)
 	}
 	feed.next = first
-	reader, err := ipc.NewReaderFromMessageReader(feed, ipc.WithAllocator(alloc))
+	reader, err := ipc.NewReaderFromMessageReader(feed, ipc.WithAllocator(boundedAllocator{alloc}))
 	if err != nil {
 		return nil, fmt.Errorf("decode Arrow schema: %w", err)
 	}
@@ -61,6 +61,29 @@ func (d *batchDecoder) decode(payload mem.BufferSlice) (arrow.RecordBatch, error
 func (d *batchDecoder) close() {
 	d.reader.Release()
 	d.feed.release()
+}
+
+// maxBuffer bounds one buffer of a batch.
+const maxBuffer = 1 << 30
+
+// boundedAllocator refuses what no batch holds: a compressed buffer says itself how long it becomes, and the process
+// would end over memory that is not there. ipc.Reader makes the panic its error.
+type boundedAllocator struct{ memory.Allocator }
+
+func (a boundedAllocator) Allocate(n int) []byte {
+	checkBuffer(n)
+	return a.Allocator.Allocate(n)
+}
+
+func (a boundedAllocator) Reallocate(n int, b []byte) []byte {
+	checkBuffer(n)
+	return a.Allocator.Reallocate(n, b)
+}
+
+func checkBuffer(n int) {
+	if n < 0 || n > maxBuffer {
+		panic(fmt.Errorf("an Arrow buffer says that it holds %d bytes, more than %d", n, maxBuffer))
+	}
 }
 
 // splitMessage parses one encapsulated message. Its body is a slice of parent, or of raw if there is none.

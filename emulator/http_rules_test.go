@@ -74,9 +74,9 @@ func TestREST_refusals_by_code(t *testing.T) {
 // must not.
 func wantBody(t *testing.T, s *emulator.Server, target string, texts ...string) {
 	t.Helper()
-	status, _, body := raw(t, s, http.MethodGet, "/api"+target, "")
-	if !strings.HasPrefix(status, "HTTP/1.0 200 ") {
-		t.Errorf("GET %s = %s %s", target, status, body)
+	status, headers, body := raw(t, s, http.MethodGet, "/api"+target, "")
+	if !strings.HasPrefix(status, "HTTP/1.0 200 ") || !slices.Contains(headers, "Content-Type: application/xml") {
+		t.Errorf("GET %s = %s %s %s", target, status, headers, body)
 	}
 	for _, text := range texts {
 		if without, not := strings.CutPrefix(text, "!"); strings.Contains(body, without) == not {
@@ -175,7 +175,8 @@ func TestREST_ranges_behind_the_end_of_a_resource(t *testing.T) {
 	} {
 		status, headers, body := raw(t, s, http.MethodGet, target+"/f?"+ask, "")
 		all := strings.Join(headers, "\n") + "\n"
-		if !strings.HasPrefix(status, "HTTP/1.0 200 ") || body != want[0] || !strings.Contains(all, "x-odps-resource-has-remaining: "+want[1]+"\n") || !strings.Contains(all, "Content-Type: application/octet-stream\n") {
+		if !strings.HasPrefix(status, "HTTP/1.0 200 ") || body != want[0] || !strings.Contains(all, "x-odps-resource-has-remaining: "+want[1]+"\n") || !strings.Contains(all, "Content-Type: application/octet-stream\n") ||
+			!strings.Contains(all, fmt.Sprintf("Content-Length: %d\n", len(body))) {
 			t.Errorf("%s = %s %q, %s, want %q, remaining %s", ask, status, body, all, want[0], want[1])
 		}
 	}

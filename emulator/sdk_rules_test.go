@@ -61,6 +61,8 @@ func TestGoSDK_merge_by_its_clauses(t *testing.T) {
 		"create table t (id bigint, n bigint default 7, s string) tblproperties ('transactional'='true')",
 		"insert into t (s) values ('no number')",
 		"select * from t => \\N,7,\"no number\"",
+		"insert into t (id) select * from values (1), (2), (3), (4), (5) as x (i)", // more rows than a default is kept for
+		"select count(*), sum(n) from t => 6,42",
 		"delete from t",
 		"insert into t values (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')",
 		"create table x (id bigint)",
@@ -98,6 +100,11 @@ func TestGoSDK_truncate_empties_what_is_named(t *testing.T) {
 		"alter table t drop partition (pt='c')",
 		"alter table t drop partition (pt='c') !! ODPS-0130131",
 		"truncate table nosuch !! ODPS-0130131",
+		"create table numbered (id bigint) partitioned by (n bigint)",
+		"insert into numbered values (1, 5), (2, 10)",
+		"alter table numbered drop partition (n > 'x') !! is no value of partition column n",
+		"alter table numbered drop partition (n > '9')",
+		"select id from numbered => 1",
 	)
 }
 
@@ -145,8 +152,11 @@ func TestGoSDK_columns_change_and_keep_their_rows(t *testing.T) {
 		"alter table t change column a null",
 		"insert into t values (null, 1, 'y')",
 		"select count(*) from t where a is null => 1",
-		"create table k (id bigint not null, n bigint, primary key (ID)) tblproperties ('transactional'='true', 'a'='b')",
+		"create table k (id bigint, n bigint, primary key (ID)) tblproperties ('transactional'='true', 'a'='b')",
 		"insert into k (n) values (1) !! column id of table p1.k is NOT NULL",
+		"insert into k values (1, 2)",
+		"insert overwrite table k values (3, 4) !! ODPS-",
+		"select * from k => 1,2",
 		"create table like_k like k",
 		"update like_k set n = 1", // transactional as its model
 		"alter table k change column n m bigint",
@@ -217,9 +227,13 @@ func TestGoSDK_scripts_keep_the_rows_of_their_last_query(t *testing.T) {
 	if n := filesUnder(t, dir, ".arrow"); n != 0 {
 		t.Errorf("%d results are left of a script that failed", n)
 	}
-	steps(t, c, "select 1; select 2; create table t (id bigint); select 3 => 3")
+	steps(t, c, "select 1; select 2 => 2")
 	if n := filesUnder(t, dir, ".arrow"); n != 1 {
-		t.Errorf("%d results are kept of one script, want 1", n)
+		t.Errorf("%d results are kept of two queries, want 1", n)
+	}
+	steps(t, c, "select 1; select 2; create table t (id bigint)")
+	if n := filesUnder(t, dir, ".arrow"); n != 1 {
+		t.Errorf("%d results are kept of a script that ends without a query, want that of the other one", n)
 	}
 	steps(t, c, "select 4; select 5; select 6 => 6")
 	if n := filesUnder(t, dir, ".arrow"); n != 2 {

@@ -84,6 +84,24 @@ func TestResult_is_read_by_range(t *testing.T) {
 	}
 }
 
+// No two columns get one name, also where one's next is another's own or next.
+func TestApart_gives_each_column_its_own_name(t *testing.T) {
+	columns := []sql.Column{{Name: "a2"}, {Name: "a2"}, {Name: "a3"}}
+	for range 25 { // the 22nd would be a22, which the second a2 is
+		columns = append(columns, sql.Column{Name: "a"})
+	}
+	seen := map[string]bool{}
+	for i, c := range apart(columns) {
+		if seen[c.Name] {
+			t.Errorf("column %d is a second %s", i, c.Name)
+		}
+		seen[c.Name] = true
+	}
+	if !seen["a"] || !seen["a2"] || !seen["a22"] || !seen["a3"] || !seen["a4"] {
+		t.Errorf("names %v", seen)
+	}
+}
+
 // A result that was forgotten is told from one whose file is lost.
 func TestResult_that_is_gone_says_so(t *testing.T) {
 	r := spooled(t, 1)

@@ -74,6 +74,9 @@ func translate(source string, tables Tables) (*translation, error) {
 	if err := t.matchBrackets(); err != nil {
 		return nil, err
 	}
+	if err := t.checkJoins(); err != nil {
+		return nil, err
+	}
 	if err := t.span(0, len(tokens)); err != nil {
 		return nil, err
 	}
@@ -244,6 +247,9 @@ func (t *translator) word(i, to int) (int, error) {
 	tok, next, last := t.tokens[i], t.at(i+1), t.at(i-1)
 	if err := t.checkMoment(i); err != nil {
 		return 0, err
+	}
+	if tok.Is("TABLESAMPLE") && next.Is("(") || tok.Is("TRANSFORM") && next.Is("(") && t.at(t.closes[i+1]+1).Is("USING") {
+		return 0, t.fail(codeSemantic, i, strings.ToUpper(tok.Text)+" is not supported")
 	}
 	if done, err := t.prefixed(i); done || err != nil {
 		return i + 2, err //nolint:mnd // the letter and the text

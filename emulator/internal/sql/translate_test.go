@@ -44,3 +44,16 @@ func FuzzTranslate(f *testing.F) {
 		}
 	})
 }
+
+// Joins that need no condition, or have it later.
+func TestTranslate_lets_joins_through(t *testing.T) {
+	for _, query := range []string{
+		"select 1 from a cross join b", "select 1 from a natural join b", "select 1 from a natural left outer join b where 1 = 1", "select 1 from a, b",
+		"select 1 from a join b on a.i = b.i join c using (i)", "select 1 from a join b join c on b.i = c.i on a.i = b.i", "select 1 from a join (b join c on b.i = c.i) on a.i = b.i",
+		"select 1 from a join (select 1 from d where i = 1 group by i) b on a.i = b.i where a.i > 1", "select a.`join` from a where `join` = 1", "select s.join from a",
+	} {
+		if _, err := translate(query, nil); err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+	}
+}

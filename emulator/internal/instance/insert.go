@@ -40,7 +40,6 @@ func (x *executor) multiInsert(ctx context.Context, j *job, s *ddl.MultiInsert) 
 		for _, p := range pubs {
 			name := flowName(w.table.Key, p.Spec)
 			if before, twice := seen[name]; twice && (before || insert.Overwrite) {
-				w.abort()
 				for _, before := range writers {
 					before.abort()
 				}

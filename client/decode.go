@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	flatbuffers "github.com/google/flatbuffers/go"
 	"google.golang.org/grpc/mem"
 )
 
@@ -112,7 +113,21 @@ func newMessage(meta, body *memory.Buffer) (msg *ipc.Message, err error) {
 			err = fmt.Errorf("malformed Arrow metadata: %v", p)
 		}
 	}()
+	if err := checkMetadata(meta.Bytes()); err != nil {
+		return nil, err
+	}
 	return ipc.NewMessage(meta, body), nil
+}
+
+// checkMetadata refuses key-value metadata of a message, which no server of ours sends: arrow-go makes room for as many
+// pairs as the metadata says there are, and the process would end over memory that is not there.
+func checkMetadata(meta []byte) error {
+	const customMetadata = 12 // where the field stands in the vtable of Message, Message.fbs
+	message := flatbuffers.Table{Bytes: meta, Pos: flatbuffers.GetUOffsetT(meta)}
+	if at := message.Offset(customMetadata); at != 0 && message.VectorLen(flatbuffers.UOffsetT(at)) > 0 {
+		return errors.New("an Arrow message with metadata of its own")
+	}
+	return nil
 }
 
 // messageFeed is the ipc.MessageReader that decode puts one message at a time into.

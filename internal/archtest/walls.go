@@ -8,6 +8,7 @@ const (
 	bbolt      = "go.etcd.io/bbolt"
 	cobra      = "github.com/spf13/"
 	duckdb     = "github.com/duckdb/duckdb-go/v2"
+	flatbuffer = "github.com/google/flatbuffers/go"
 	genproto   = "google.golang.org/genproto/googleapis/rpc/"
 	goleak     = "go.uber.org/goleak"
 	gocmp      = "github.com/google/go-cmp/"
@@ -60,7 +61,7 @@ var walls = []wall{
 	{"gen/...", []string{"gen/..."}, []string{grpc, protobuf, genproto},
 		"generated"},
 
-	{"client/...", []string{"client/...", "gen/...", "internal/zerocopy"}, []string{grpc, protobuf, genproto, arrow, backoff, uuid, xsync},
+	{"client/...", []string{"client/...", "gen/...", "internal/zerocopy"}, []string{grpc, protobuf, genproto, arrow, flatbuffer, backoff, uuid, xsync},
 		"what a user imports: no service, no emulator"},
 
 	{"service", []string{"service/internal/...", "gen/...", "internal/zerocopy"}, []string{grpc, protobuf, middleware, koanf, yaml, bbolt, xsync},

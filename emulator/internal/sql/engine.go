@@ -260,7 +260,7 @@ func (s *session) execute(ctx context.Context, p *plan, query string, target *Ta
 	table := s.tables[0]
 	filters, whole := p.filters(table.columns)
 	table.scan.Filters = filters
-	if len(table.scan.Pieces) <= fewParts*partPieces {
+	if len(table.scan.Pieces) <= partPieces {
 		return s.conn.Query(ctx, query)
 	}
 	var c *chooser

@@ -18,13 +18,9 @@ import (
 	"github.com/sluice-io/sluice/emulator/internal/sql/scan"
 )
 
-const (
-	// partPieces is how many pieces of a table make a part: as many rows as are worth a run
-	// of a query.
-	partPieces = 8
-	// fewParts is how many parts are better read as a whole.
-	fewParts = 2
-)
+// partPieces is how many pieces of a table make a part: as many rows as are worth a run of a
+// query; measured.
+const partPieces = 16
 
 // workers is how many parts are worked on at once.
 func workers() int { return max(2, runtime.GOMAXPROCS(0)) }

@@ -21,7 +21,7 @@ import (
 func manyPieces(t *testing.T) fakeTable {
 	t.Helper()
 	r := &maker{Rand: rand.New(rand.NewPCG(7, 7))}
-	wide, out := randomTable(r, table(t, randomTypes).columns, 3*fewParts*partPieces, 50)
+	wide, out := randomTable(r, table(t, randomTypes).columns, 3*partPieces, 50)
 	t.Cleanup(func() {
 		for _, b := range append(wide, out.batches...) {
 			b.Release()

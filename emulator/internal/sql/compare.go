@@ -295,56 +295,48 @@ func replace(n, with map[string]any) {
 	n["alias"] = alias
 }
 
-// copied is a tree that can be changed without changing another.
-func copied(v any) any {
+// remade is a copy of a tree in which each node, its children first, is what change makes of
+// its copy.
+func remade(v any, change func(node map[string]any) any) any {
 	switch v := v.(type) {
 	case []any:
 		out := make([]any, len(v))
 		for i, child := range v {
-			out[i] = copied(child)
+			out[i] = remade(child, change)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for key, child := range v {
-			out[key] = copied(child)
+			out[key] = remade(child, change)
 		}
-		return out
+		return change(out)
 	default:
 		return v
 	}
+}
+
+// copied is a tree that can be changed without changing another.
+func copied(v any) any {
+	return remade(v, func(node map[string]any) any { return node })
 }
 
 // document is a syntax tree as DuckDB reads it. It would write the constant 1e0 as 1.0, which
 // it reads as a DECIMAL; a text that is cast stays what it is.
 func document(root map[string]any) ([]byte, error) {
-	return json.Marshal(map[string]any{"error": false, "statements": []any{map[string]any{"node": doublesCast(root), "named_param_map": []any{}}}})
+	return json.Marshal(map[string]any{"error": false, "statements": []any{map[string]any{"node": remade(root, doubleCast), "named_param_map": []any{}}}})
 }
 
-func doublesCast(v any) any {
-	switch v := v.(type) {
-	case []any:
-		out := make([]any, len(v))
-		for i, child := range v {
-			out[i] = doublesCast(child)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, child := range v {
-			out[key] = doublesCast(child)
-		}
-		value, _ := out["value"].(map[string]any)
-		kind, _ := value["type"].(map[string]any)
-		number, ok := value["value"].(json.Number)
-		if !ok || out["class"] != "CONSTANT" || kind["id"] != "DOUBLE" {
-			return out
-		}
-		value["type"], value["value"] = map[string]any{"id": "VARCHAR", "type_info": nil}, number.String()
-		cast, _ := asDouble(out).(map[string]any)
-		cast["try_cast"] = false
-		return cast
-	default:
-		return v
+// doubleCast is a node, a DOUBLE constant as the cast of a text.
+func doubleCast(node map[string]any) any {
+	value, _ := node["value"].(map[string]any)
+	kind, _ := value["type"].(map[string]any)
+	number, ok := value["value"].(json.Number)
+	if !ok || node["class"] != "CONSTANT" || kind["id"] != "DOUBLE" {
+		return node
 	}
+	value["type"], value["value"] = map[string]any{"id": "VARCHAR", "type_info": nil}, number.String()
+	cast, _ := asDouble(node).(map[string]any)
+	cast["try_cast"] = false
+	return cast
 }
